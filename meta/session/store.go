@@ -1,0 +1,56 @@
+package session
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps sessions. Implementations are safe for concurrent use.
+type Store interface {
+	// Attach makes the caller the owner of the client id in one round trip: new epoch, previous state returned.
+	Attach(ctx context.Context, r AttachRequest) (State, error)
+	// Write applies the changes in one pipeline, each atomic for its session; the result has one error (or nil) per
+	// change: ErrFenced when the epoch is stale. A transport error leaves the outcome unknown; repeating is harmless.
+	Write(ctx context.Context, changes []Change) []error
+	// Detach ends the ownership. With a session expiry of 0 the session is deleted and its subscriptions returned,
+	// otherwise it is kept until its expiry. A stale epoch is ErrFenced and changes nothing.
+	Detach(ctx context.Context, clientID string, e Epoch) (Ended, error)
+}
+
+// Instances keeps track of which instances live and what they own.
+type Instances interface {
+	// Beat says that the instance is alive for ttl from now.
+	Beat(ctx context.Context, instance string, ttl time.Duration) error
+	// Leave removes the instance and its heartbeat after a clean stop; sessions it still owns are swept like a dead one's.
+	Leave(ctx context.Context, instance string) error
+	// Dead lists instances that are registered but whose heartbeat is gone.
+	Dead(ctx context.Context) ([]string, error)
+	// Live lists the instances with a heartbeat.
+	Live(ctx context.Context) ([]string, error)
+}
+
+// Sweeper ends what nobody owns any more. Every call handles at most limit sessions and may be run by any number of
+// instances at once: each session is ended by exactly one of them.
+type Sweeper interface {
+	// Orphans detaches sessions owned by a dead instance, as if their connections had ended when its heartbeat did.
+	Orphans(ctx context.Context, instance string, limit int) (ended []Ended, more bool, err error)
+	// Expired deletes detached sessions whose expiry has passed at now.
+	Expired(ctx context.Context, now time.Time, limit int) (ended []Ended, more bool, err error)
+	// Settled says that the holdings of an ended session were released; until then it is handed out again.
+	Settled(ctx context.Context, clientIDs []string) error
+}
+
+// Words is the channel between instances. Losing a word is harmless: writes are fenced.
+type Words interface {
+	// Tell sends a word to another instance.
+	Tell(ctx context.Context, instance string, w Word) error
+	// Listen calls fn for each word to this instance until ctx ends, reconnecting by itself.
+	Listen(ctx context.Context, instance string, fn func(Word)) error
+}
+
+// Word is one message between instances.
+type Word struct {
+	Kind     string `json:"k"` // "lost": the client id was taken over; "kick": close it
+	ClientID string `json:"c"`
+	Epoch    Epoch  `json:"e"` // epoch that lost
+}
