@@ -1,0 +1,126 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	// wsReadBuffer holds a frame header and, mostly, the small packet behind it; longer payloads are read past it.
+	wsReadBuffer = 512
+	// wsWriteBuffer holds one control frame, all that the library writes, so that it arrives here in one Write.
+	wsWriteBuffer = maxControl + 1
+)
+
+// wsStream is the WebSocket side of a Conn. It stands between the socket and the library, as the net.Conn that the
+// library sees, so that the library's control frames and our data frames share one lock and one idea of what was sent.
+type wsStream struct {
+	net.Conn
+	conn *Conn
+	lib  *websocket.Conn
+	sub  string
+
+	br   *bufio.Reader // the library's, over this stream
+	rest []byte        // what the HTTP server had read past the request
+	msg  io.Reader     // the message being read, nil between messages
+	err  error         // the library's last word: it cannot go on after an error
+
+	closeSent bool // protected by conn.wmu
+}
+
+// Read gives the library the bytes of the socket.
+func (s *wsStream) Read(p []byte) (int, error) {
+	if len(s.rest) > 0 {
+		n := copy(p, s.rest)
+		if s.rest = s.rest[n:]; len(s.rest) == 0 {
+			s.rest = nil
+		}
+		return n, nil
+	}
+	return s.Conn.Read(p)
+}
+
+// Write sends one whole control frame of the library: a pong, or its answer to a close or to a fault. What comes after
+// a close frame is swallowed.
+func (s *wsStream) Write(p []byte) (int, error) {
+	c := s.conn
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if c.fin || s.closeSent {
+		return len(p), nil
+	}
+	if c.broken {
+		return 0, net.ErrClosed
+	}
+	n, err := s.Conn.Write(p)
+	c.broken = err != nil
+	s.closeSent = err == nil && p[0]&opcodes == opClose
+	return n, err
+}
+
+// readMessage reads on in the current message, or in the next one. Between messages it waits in the buffer rather than
+// inside the library, which keeps the stack of an idle connection short and makes a deadline there harmless.
+func (s *wsStream) readMessage(p []byte) (int, error) {
+	if len(p) == 0 || s.err != nil {
+		return 0, s.err
+	}
+	for {
+		if s.msg == nil {
+			if _, err := s.br.Peek(1); err != nil {
+				return 0, err
+			}
+			if s.err = s.next(); s.err != nil {
+				return 0, s.err
+			}
+		}
+		n, err := s.msg.Read(p)
+		if errors.Is(err, io.EOF) {
+			s.msg, err = nil, nil
+		}
+		if err != nil {
+			s.err = classify(err)
+		}
+		if n > 0 || err != nil {
+			return n, s.err
+		}
+	}
+}
+
+// next goes to the next message. The library answers pings and closes on the way.
+func (s *wsStream) next() error {
+	typ, msg, err := s.lib.Reader(context.Background()) // a context that cannot end costs neither timer nor goroutine
+	switch {
+	case err != nil:
+		return classify(err)
+	case typ != websocket.MessageBinary:
+		return &frameError{StatusUnsupportedData, ErrTextFrame}
+	}
+	s.msg = msg
+	return nil
+}
+
+// classify sorts the library's read errors: an orderly end is io.EOF, trouble of the network stays as it is, and the
+// rest is a fault in the peer's frames.
+func classify(err error) error {
+	var netErr net.Error
+	switch status := websocket.CloseStatus(err); {
+	case status == websocket.StatusNormalClosure, status == websocket.StatusGoingAway, status == websocket.StatusNoStatusRcvd:
+		return io.EOF
+	case status != -1:
+		return err
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return &frameError{StatusMessageTooBig, err}
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	case errors.As(err, &netErr), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	}
+	return &frameError{StatusProtocolError, err}
+}
