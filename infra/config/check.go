@@ -1,0 +1,182 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// must notes the value of the variable as not accepted unless ok, or unless it has a problem already.
+func (p *Problems) must(set map[string]string, name string, ok bool) {
+	if !ok && !p.has(name) {
+		p.reject(name, set[name])
+	}
+}
+
+func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
+	wrong.must(set, "PORT", c.Port >= 0 && c.Port <= 65535)
+	wrong.must(set, "BIND_ADDR", isHost(c.BindAddr))
+	c.MQTTTCPAddr = offOr(c.MQTTTCPAddr)
+	c.MQTTTLSAddr = offOr(c.MQTTTLSAddr)
+	c.MetricsAddr = offOr(c.MetricsAddr)
+	wrong.must(set, "MQTT_TCP_ADDR", c.MQTTTCPAddr == "" || isListenAddr(c.MQTTTCPAddr))
+	wrong.must(set, "MQTT_TLS_ADDR", c.MQTTTLSAddr == "" || isListenAddr(c.MQTTTLSAddr))
+	wrong.must(set, "METRICS_ADDR", c.MetricsAddr == "" || c.MetricsAddr == "main" || isListenAddr(c.MetricsAddr))
+	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
+	for _, origin := range c.WSOrigins {
+		wrong.must(set, "WS_ORIGINS", isOriginPattern(origin))
+	}
+}
+
+func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
+	for _, addr := range c.NameServers {
+		wrong.must(set, "NAMESRV_ADDR", isDialAddr(addr))
+	}
+	wrong.must(set, "NAMESRV_ADDR", c.EmbeddedRocketMQ || len(c.NameServers) > 0)
+	switch access, secret := c.RocketMQAccessKey != "", c.RocketMQSecretKey != ""; {
+	case access && !secret:
+		wrong.add("ROCKETMQ_SECRET_KEY", "is not set while ROCKETMQ_ACCESS_KEY is; give %s", accepts("ROCKETMQ_SECRET_KEY"))
+	case secret && !access:
+		wrong.add("ROCKETMQ_ACCESS_KEY", "is not set while ROCKETMQ_SECRET_KEY is; give %s", accepts("ROCKETMQ_ACCESS_KEY"))
+	}
+	for _, first := range c.FirstTopics {
+		wrong.must(set, "FIRST_TOPICS", topicName.MatchString(first))
+	}
+	wrong.must(set, "FALLBACK_TOPIC", topicName.MatchString(c.FallbackTopic))
+}
+
+func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
+	if len(c.Auth) == 0 {
+		wrong.add("AUTH", "is required with a real Redis or RocketMQ; give %s", accepts("AUTH"))
+		return
+	}
+	for _, kind := range c.Auth {
+		wrong.must(set, "AUTH", slices.Contains([]string{"hmac", "jwt", "http", "mtls", "anonymous"}, kind))
+	}
+	if slices.Contains(c.Auth, "hmac") {
+		if c.AuthUsername == "" {
+			wrong.add("AUTH_USERNAME", "is not set; give %s", accepts("AUTH_USERNAME"))
+		}
+		if c.AuthSecretKey == "" {
+			wrong.add("AUTH_SECRET_KEY", "is not set; give %s", accepts("AUTH_SECRET_KEY"))
+		}
+	}
+	if slices.Contains(c.Auth, "mtls") && (c.MQTTTLSAddr == "" || c.TLSClientCAFile == "") {
+		wrong.add("AUTH", "mtls needs MQTT_TLS_ADDR and TLS_CLIENT_CA_FILE")
+	}
+}
+
+func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
+	number := func(name string, v, low, high int) { wrong.must(set, name, v >= low && v <= high) }
+	number("MAX_PACKET_SIZE", c.MaxPacketSize, 1024, 16<<20)
+	number("MAX_CONNECTIONS", c.MaxConnections, 1, mostConnections)
+	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
+	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
+
+	duration := func(name string, v, low, high time.Duration) { wrong.must(set, name, v >= low && v <= high) }
+	whole := func(name string, v time.Duration) { wrong.must(set, name, v%time.Second == 0) }
+	duration("CONNECT_TIMEOUT", c.ConnectTimeout, time.Second, 5*time.Minute)
+	duration("KEEPALIVE_MAX", c.KeepAliveMax, 5*time.Second, 65535*time.Second) // two bytes of seconds on the wire
+	whole("KEEPALIVE_MAX", c.KeepAliveMax)
+	duration("SESSION_EXPIRY_MAX", c.SessionExpiryMax, 0, 1193046*time.Hour) // four bytes; all ones would be "never"
+	whole("SESSION_EXPIRY_MAX", c.SessionExpiryMax)
+	if c.MaxConnectionAge != 0 {
+		duration("MAX_CONNECTION_AGE", c.MaxConnectionAge, 10*time.Second, 8760*time.Hour)
+	}
+	duration("DRAIN_TIMEOUT", c.DrainTimeout, 0, 15*time.Minute)
+
+	if set[cloudRunVar] != "" && (c.MaxConnectionAge == 0 || c.MaxConnectionAge >= time.Hour) {
+		c.Warnings = append(c.Warnings, "MAX_CONNECTION_AGE: Cloud Run cuts every connection after 60 minutes at most; keep it below")
+	}
+	if c.MaxPacketSize > 4<<20 {
+		c.Warnings = append(c.Warnings, "MAX_PACKET_SIZE: a RocketMQ broker refuses messages over 4 MiB unless its maxMessageSize is raised")
+	}
+}
+
+func (c *Config) checkProxies(set map[string]string, wrong *Problems) {
+	for _, one := range parseList(set["TRUSTED_PROXIES"]) {
+		prefix, err := netip.ParsePrefix(one)
+		if err != nil {
+			addr, err := netip.ParseAddr(one)
+			if err != nil || addr.Zone() != "" {
+				wrong.must(set, "TRUSTED_PROXIES", false)
+				continue
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 && !wrong.has("TRUSTED_PROXIES") {
+		wrong.add("PROXY_PROTOCOL", "is on, but whose header is believed? name them in TRUSTED_PROXIES: %s", accepts("TRUSTED_PROXIES"))
+	}
+}
+
+func (c *Config) checkLog(set map[string]string, wrong *Problems) {
+	c.LogFormat = strings.ToLower(c.LogFormat)
+	wrong.must(set, "LOG_FORMAT", slices.Contains([]string{"", "json", "text"}, c.LogFormat))
+}
+
+// topicName is what RocketMQ takes as a topic and MQTT can have as a first level.
+var topicName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,127}$`)
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$`)
+
+func isHost(v string) bool {
+	if _, err := netip.ParseAddr(v); err == nil {
+		return true
+	}
+	return hostName.MatchString(v)
+}
+
+// isDialAddr accepts host:port; isListenAddr also an empty host (all addresses) and port 0 (any free one).
+func isDialAddr(v string) bool {
+	host, port, err := net.SplitHostPort(v)
+	return err == nil && isHost(host) && isPort(port, 1)
+}
+
+func isListenAddr(v string) bool {
+	host, port, err := net.SplitHostPort(v)
+	return err == nil && (host == "" || isHost(host)) && isPort(port, 0)
+}
+
+func isPort(v string, least int) bool {
+	n, err := strconv.Atoi(v)
+	return err == nil && n >= least && n <= 65535
+}
+
+// offOr reads "off" as the empty address.
+func offOr(v string) string {
+	if strings.EqualFold(v, "off") {
+		return ""
+	}
+	return v
+}
+
+// isWSPath keeps the WebSocket endpoint off the paths that the gateway serves itself.
+func isWSPath(v string) bool {
+	if !strings.HasPrefix(v, "/") || v == "/" || strings.ContainsAny(v, "?#%{} \t") || path.Clean(v) != v {
+		return false
+	}
+	return v != "/metrics" && v != "/health" && !strings.HasPrefix(v, "/health/")
+}
+
+// isOriginPattern accepts "*" and host patterns with an optional scheme, and catches a pasted URL with a path.
+func isOriginPattern(v string) bool {
+	if v == "*" {
+		return true
+	}
+	host := v
+	if scheme, rest, ok := strings.Cut(v, "://"); ok {
+		if scheme != "http" && scheme != "https" {
+			return false
+		}
+		host = rest
+	}
+	_, err := path.Match(host, "")
+	return err == nil && host != "" && !strings.ContainsAny(host, "/ \t")
+}

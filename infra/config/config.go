@@ -1,0 +1,75 @@
+// Package config turns the environment into a Config. It is the only reader of the environment: the gateway takes no
+// flags, and every other package is handed values.
+//
+// A wrong environment is reported whole, one line a variable, so that it is put right in one go. What each variable
+// means stands in vars.go, from which the table in the project's README is made.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Config is the gateway's configuration, checked: a Config returned by Load is within all bounds named in vars.go.
+// The zero Config is not valid; tests that need one call Load with the variables they care about.
+type Config struct {
+	Port        int      `env:"PORT" envDefault:"8080"`
+	BindAddr    string   `env:"BIND_ADDR"` // an IP address or host name, without a port
+	WSPath      string   `env:"WS_PATH" envDefault:"/mqtt"`
+	WSOrigins   []string `env:"WS_ORIGINS"` // empty: the page's own origin only
+	MQTTTCPAddr string   `env:"MQTT_TCP_ADDR"`
+	MQTTTLSAddr string   `env:"MQTT_TLS_ADDR"`
+
+	TLSCertFile     string `env:"TLS_CERT_FILE"`
+	TLSKeyFile      string `env:"TLS_KEY_FILE"`
+	TLSClientCAFile string `env:"TLS_CLIENT_CA_FILE"`
+
+	NameServers       []string `env:"NAMESRV_ADDR"` // empty: minimq, in this process
+	RocketMQAccessKey string   `env:"ROCKETMQ_ACCESS_KEY"`
+	RocketMQSecretKey Secret   `env:"ROCKETMQ_SECRET_KEY"`
+	FirstTopics       []string `env:"FIRST_TOPICS"` // empty: any valid name
+	FallbackTopic     string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
+	TopicAutoCreate   bool     `env:"TOPIC_AUTO_CREATE" envDefault:"true"`
+
+	RedisURL            Secret `env:"REDIS_URL"` // empty: miniredis, in this process
+	RedisCluster        bool   `env:"REDIS_CLUSTER" envDefault:"false"`
+	RedisSentinelMaster string `env:"REDIS_SENTINEL_MASTER"`
+	RedisCAFile         string `env:"REDIS_CA_FILE"`
+	RedisPrefix         string `env:"REDIS_PREFIX"`
+
+	Auth          []string `env:"AUTH"` // in the order in which they are asked
+	AuthUsername  string   `env:"AUTH_USERNAME"`
+	AuthSecretKey Secret   `env:"AUTH_SECRET_KEY"`
+
+	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
+	MaxConnections   int           `env:"MAX_CONNECTIONS"`
+	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
+	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
+	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"` // from accept to a complete CONNECT
+	KeepAliveMax     time.Duration `env:"KEEPALIVE_MAX" envDefault:"300s"`
+	SessionExpiryMax time.Duration `env:"SESSION_EXPIRY_MAX" envDefault:"168h"`
+	MaxConnectionAge time.Duration `env:"MAX_CONNECTION_AGE"` // 0: no limit; the listener adds the jitter
+	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"8s"`
+
+	MetricsAddr   string `env:"METRICS_ADDR"` // "": off, "main": on Port, else host:port
+	P2P           bool   `env:"P2P" envDefault:"true"`
+	AllowEmbedded bool   `env:"ALLOW_EMBEDDED" envDefault:"false"`
+	ProxyProtocol bool   `env:"PROXY_PROTOCOL" envDefault:"false"`
+
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat string     `env:"LOG_FORMAT"` // "json", "text", or "": text on a terminal, else json
+
+	TrustedProxies []netip.Prefix `env:"-"` // TRUSTED_PROXIES, single addresses as /32 or /128
+
+	// MQTTTCPAddrSet tells an address that the user asked for from the default of embedded mode: only for the
+	// latter is a busy port a warning instead of an error.
+	MQTTTCPAddrSet bool `env:"-"`
+	// Embedded is whether any of the two servers runs in this process; the next two say which.
+	Embedded         bool `env:"-"`
+	EmbeddedRedis    bool `env:"-"`
+	EmbeddedRocketMQ bool `env:"-"`
+	// Warnings are findings worth a log line that stop nothing: probable typos, keys of RocketMQ MQTT (Java).
+	// They name variables and never repeat a value.
+	Warnings []string `env:"-"`
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// formerly maps names that people bring along, the keys of RocketMQ MQTT (Java) among them, to what they are here.
+// The keys are in lower case without separators, so mqttWsPort, MQTT_WS_PORT and mqtt.ws.port are one.
+var formerly = map[string]string{
+	"mqttwsport":               "PORT",
+	"mqttport":                 "MQTT_TCP_ADDR",
+	"mqtttlsport":              "MQTT_TLS_ADDR",
+	"enabletlssever":           "MQTT_TLS_ADDR with TLS_CERT_FILE and TLS_KEY_FILE",
+	"enabletlsserver":          "MQTT_TLS_ADDR with TLS_CERT_FILE and TLS_KEY_FILE",
+	"needclientauth":           "TLS_CLIENT_CA_FILE",
+	"metaaddr":                 "REDIS_URL",
+	"allnodeaddress":           "REDIS_URL",
+	"metaport":                 "REDIS_URL",
+	"secretkey":                "AUTH_SECRET_KEY",
+	"maxpacketsizeinbyte":      "MAX_PACKET_SIZE",
+	"maxconn":                  "MAX_CONNECTIONS",
+	"sizeofnotrollwhenackslow": "RECEIVE_MAXIMUM",
+	"exporterport":             "METRICS_ADDR",
+	"enableprometheus":         "METRICS_ADDR",
+	"clientp2ptopic":           "P2P",
+	"eventnotifyretrytopic":    "nothing: instances do not notify each other",
+	"clientretrytopic":         "nothing: unacknowledged messages are kept by cursors",
+
+	"redishost":       "REDIS_URL",
+	"redisaddr":       "REDIS_URL",
+	"redisaddress":    "REDIS_URL",
+	"redispassword":   "REDIS_URL",
+	"redistls":        "REDIS_URL (rediss://)",
+	"namesrv":         "NAMESRV_ADDR",
+	"nameserver":      "NAMESRV_ADDR",
+	"nameserveraddr":  "NAMESRV_ADDR",
+	"rocketmqnamesrv": "NAMESRV_ADDR",
+	"mqttwspath":      "WS_PATH",
+	"maxconnections":  "MAX_CONNECTIONS",
+}
+
+// kubernetesLink are variables that Kubernetes sets for a service that happens to have a name like ours.
+var kubernetesLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
+
+// unknown points out variables that look meant for the gateway and are not read by it. It names them only: a value
+// under a mistyped name may be a secret.
+func unknown(set map[string]string) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if lookup(name) != nil || kubernetesLink.MatchString(name) || strings.HasPrefix(name, "LMQGATE_") {
+			continue
+		}
+		if hint := meant(name); hint != "" {
+			out = append(out, fmt.Sprintf("%s is not read by the gateway; it is now %s", name, hint))
+		} else if near := nearest(name); near != "" {
+			out = append(out, fmt.Sprintf("%s is not read by the gateway; did you mean %s?", name, near))
+		}
+	}
+	return out
+}
+
+// meant returns what stands for a former name, "" if it is none.
+func meant(name string) string {
+	return formerly[strings.ToLower(strings.NewReplacer("_", "", ".", "", "-", "").Replace(name))]
+}
+
+// nearest returns the variable that name is a typo of: at most two edits away for long names, one for short ones.
+// Three letters and fewer are nobody's typo.
+func nearest(name string) string {
+	best, least := "", 3
+	for _, v := range vars {
+		allowed := 2
+		if len(v.Name) < 8 {
+			allowed = 1
+		}
+		if len(v.Name) < 4 {
+			continue
+		}
+		if d := distance(strings.ToUpper(name), v.Name); d <= allowed && d < least {
+			best, least = v.Name, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two short strings; it gives up (returns a large number) on a long one.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,235 @@
+package config
+
+// Var is one environment variable of the gateway, as the README's table shows it.
+type Var struct {
+	Name    string
+	Default string // markdown; "" means the default of the Config field's tag, in code style
+	Meaning string
+	Accepts string // completes "give ..." in an error
+	Java    string // what it was in RocketMQ MQTT, markdown
+	Secret  bool   // its value never appears in an error
+}
+
+// vars lists every variable that Load reads, in the order of the table. TestVarsMatchConfig keeps it true to Config.
+var vars = []Var{
+	{
+		Name: "PORT", Java: "`mqttWsPort`",
+		Meaning: "HTTP and WebSocket share it",
+		Accepts: "a port number from 0 to 65535 (0: any free one)",
+	},
+	{
+		Name: "BIND_ADDR", Default: "`0.0.0.0`; `127.0.0.1` when embedded",
+		Meaning: "address that `PORT` listens on; the container image sets `0.0.0.0`",
+		Accepts: "an IP address or a host name, without a port",
+	},
+	{
+		Name:    "WS_PATH",
+		Meaning: "path of the WebSocket endpoint, subprotocols `mqtt` and `mqttv3.1`",
+		Accepts: "a path that starts with / and is not /, /health/... or /metrics",
+	},
+	{
+		Name: "WS_ORIGINS", Default: "same origin",
+		Meaning: "web pages that may connect: comma list of host patterns, such as `*.example.com`; `*` is any",
+		Accepts: "a comma list of patterns such as app.example.com, *.example.com or https://app.example.com",
+	},
+	{
+		Name: "MQTT_TCP_ADDR", Default: "off; `127.0.0.1:1883` when embedded", Java: "`mqttPort`",
+		Meaning: "MQTT over plain TCP",
+		Accepts: "host:port, or off",
+	},
+	{
+		Name: "MQTT_TLS_ADDR", Default: "off", Java: "`mqttTlsPort`, `enableTlsSever`",
+		Meaning: "MQTT over TLS; needs the two files below",
+		Accepts: "host:port, or off",
+	},
+	{
+		Name: "TLS_CERT_FILE", Default: "none",
+		Meaning: "PEM file with the server's certificate chain",
+		Accepts: "a readable PEM file with a certificate",
+	},
+	{
+		Name: "TLS_KEY_FILE", Default: "none",
+		Meaning: "PEM file with its private key",
+		Accepts: "a readable PEM file with the private key of TLS_CERT_FILE",
+	},
+	{
+		Name: "TLS_CLIENT_CA_FILE", Default: "none", Java: "`needClientAuth`",
+		Meaning: "PEM file with the authorities whose client certificates are accepted",
+		Accepts: "a readable PEM file with at least one certificate",
+	},
+	{
+		Name: "NAMESRV_ADDR", Default: "embedded minimq", Java: "`NAMESRV_ADDR`",
+		Meaning: "RocketMQ name servers, separated by `;` or `,`",
+		Accepts: "host:port pairs separated by ; or , such as 10.0.0.1:9876;10.0.0.2:9876",
+	},
+	{
+		Name: "ROCKETMQ_ACCESS_KEY", Default: "none",
+		Meaning: "RocketMQ ACL access key",
+		Accepts: "an access key, together with ROCKETMQ_SECRET_KEY",
+	},
+	{
+		Name: "ROCKETMQ_SECRET_KEY", Default: "none", Secret: true,
+		Meaning: "RocketMQ ACL secret key",
+		Accepts: "a secret key, together with ROCKETMQ_ACCESS_KEY",
+	},
+	{
+		Name: "FIRST_TOPICS", Default: "any valid name", Java: "`LMQ/ALL_FIRST_TOPICS` in the name server",
+		Meaning: "first levels that have a RocketMQ topic of their own, comma list; others go to `FALLBACK_TOPIC`",
+		Accepts: "a comma list of names of 1 to 127 letters, digits, _ or -",
+	},
+	{
+		Name:    "FALLBACK_TOPIC",
+		Meaning: "RocketMQ topic for first levels that cannot be one",
+		Accepts: "a name of 1 to 127 letters, digits, _ or -",
+	},
+	{
+		Name: "TOPIC_AUTO_CREATE", Java: "`mqadmin updatetopic` by hand",
+		Meaning: "create missing RocketMQ topics, on all masters",
+		Accepts: acceptsBool,
+	},
+	{
+		Name: "REDIS_URL", Default: "embedded miniredis", Secret: true,
+		Java:    "the meta Raft cluster (`metaAddr`, `allNodeAddress`, `metaPort`)",
+		Meaning: "`redis://` or `rediss://` (TLS); several hosts, comma separated, for Cluster and Sentinel",
+		Accepts: "redis://[user:password@]host:port[,host:port...][/db] or rediss://... for TLS",
+	},
+	{
+		Name:    "REDIS_CLUSTER",
+		Meaning: "`REDIS_URL` names nodes of a Redis Cluster",
+		Accepts: acceptsBool + ", and not together with REDIS_SENTINEL_MASTER",
+	},
+	{
+		Name: "REDIS_SENTINEL_MASTER", Default: "none",
+		Meaning: "`REDIS_URL` names Sentinels; this is the master's name",
+		Accepts: "the master's name as Sentinel knows it",
+	},
+	{
+		Name: "REDIS_CA_FILE", Default: "system authorities",
+		Meaning: "PEM file with the authority of a `rediss://` server",
+		Accepts: "a readable PEM file with at least one certificate, with a rediss:// URL",
+	},
+	{
+		Name: "REDIS_PREFIX", Default: "none",
+		Meaning: "put before every key, for several gateways on one Redis",
+		Accepts: "at most 64 letters, digits and any of : _ . -",
+	},
+	{
+		Name: "AUTH", Default: "`anonymous` when embedded, otherwise required", Java: "the pluggable auth manager",
+		Meaning: "who may connect: comma list of `hmac`, `jwt`, `http`, `mtls`, `anonymous`, asked in order",
+		Accepts: "a comma list of hmac, jwt, http, mtls, anonymous",
+	},
+	{
+		Name: "AUTH_USERNAME", Default: "none", Java: "`username`",
+		Meaning: "user name of `hmac`",
+		Accepts: "the user name of AUTH=hmac",
+	},
+	{
+		Name: "AUTH_SECRET_KEY", Default: "none", Java: "`secretKey`", Secret: true,
+		Meaning: "key of `hmac`: password = Base64(HMAC-SHA1(key, client id))",
+		Accepts: "the key of AUTH=hmac",
+	},
+	{
+		Name: "MAX_PACKET_SIZE", Java: "`maxPacketSizeInByte`",
+		Meaning: "largest MQTT packet, in bytes; RocketMQ takes 4 MiB unless configured otherwise",
+		Accepts: "a number of bytes from 1024 to 16777216",
+	},
+	{
+		Name: "MAX_CONNECTIONS", Default: "from the file limit and `GOMEMLIMIT`", Java: "`maxConn`",
+		Meaning: "clients connected at once to this instance",
+		Accepts: "a number from 1 to 1000000",
+	},
+	{
+		Name:    "MAX_SUBSCRIPTIONS",
+		Meaning: "filters of one client",
+		Accepts: "a number from 1 to 100000",
+	},
+	{
+		Name: "RECEIVE_MAXIMUM", Java: "`sizeOfNotRollWhenAckSlow`",
+		Meaning: "QoS 1 and 2 messages in flight to and from one client",
+		Accepts: "a number from 1 to 65535",
+	},
+	{
+		Name:    "CONNECT_TIMEOUT",
+		Meaning: "from accepting a connection to its complete CONNECT",
+		Accepts: "a duration from 1s to 5m",
+	},
+	{
+		Name:    "KEEPALIVE_MAX",
+		Meaning: "longest Keep Alive granted; durations are written `300s`, `5m`, `1h30m`",
+		Accepts: "a duration of whole seconds from 5s to 65535s",
+	},
+	{
+		Name:    "SESSION_EXPIRY_MAX",
+		Meaning: "longest Session Expiry Interval granted",
+		Accepts: "a duration of whole seconds from 0s to 1193046h",
+	},
+	{
+		Name: "MAX_CONNECTION_AGE", Default: "`0`; `55m` on Cloud Run",
+		Meaning: "close connections at about this age, with jitter; 0 is never",
+		Accepts: "0, or a duration from 10s to 8760h",
+	},
+	{
+		Name:    "DRAIN_TIMEOUT",
+		Meaning: "time that SIGTERM leaves for closing connections",
+		Accepts: "a duration from 0s to 15m",
+	},
+	{
+		Name: "METRICS_ADDR", Default: "off", Java: "`exporterPort`, `enablePrometheus`",
+		Meaning: "Prometheus: `main` is `/metrics` on `PORT`, `host:port` a listener of its own",
+		Accepts: "main, host:port, or off",
+	},
+	{
+		Name: "P2P", Java: "`clientP2pTopic`",
+		Meaning: "`first/p2p/<client id>/...` goes to that client only",
+		Accepts: acceptsBool,
+	},
+	{
+		Name:    "ALLOW_EMBEDDED",
+		Meaning: "start with embedded servers where that loses data: on Cloud Run and ECS, or with one real server only",
+		Accepts: acceptsBool,
+	},
+	{
+		Name: "TRUSTED_PROXIES", Default: "none",
+		Meaning: "addresses whose `X-Forwarded-For` and PROXY headers are believed",
+		Accepts: "a comma list of IP addresses and networks such as 10.0.0.0/8",
+	},
+	{
+		Name:    "PROXY_PROTOCOL",
+		Meaning: "connections of `TRUSTED_PROXIES` begin with a PROXY protocol header",
+		Accepts: acceptsBool + ", on only together with TRUSTED_PROXIES",
+	},
+	{
+		Name:    "LOG_LEVEL",
+		Meaning: "`debug`, `info`, `warn`, `error`",
+		Accepts: "debug, info, warn or error", Java: "logback.xml",
+	},
+	{
+		Name: "LOG_FORMAT", Default: "`json`; `text` on a terminal",
+		Meaning: "`json` or `text`",
+		Accepts: "json or text", Java: "logback.xml",
+	},
+}
+
+const acceptsBool = "true or false (also on, off, yes, no, 1, 0)"
+
+// lookup returns the variable of that name, or nil.
+func lookup(name string) *Var {
+	for i := range vars {
+		if vars[i].Name == name {
+			return &vars[i]
+		}
+	}
+	return nil
+}
+
+func accepts(name string) string {
+	if v := lookup(name); v != nil {
+		return v.Accepts
+	}
+	return "another value"
+}
+
+func isSecret(name string) bool {
+	v := lookup(name)
+	return v != nil && v.Secret
+}
