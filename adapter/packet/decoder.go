@@ -1,0 +1,205 @@
+package packet
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// DefaultBuffer is the size in bytes of a Decoder's read buffer. Packets that fit, other than PUBLISH, are decoded
+// inside it.
+const DefaultBuffer = 512
+
+// Decoder reads packets from a byte stream, in either direction. It is for one goroutine.
+//
+// It keeps only its read buffer between packets. A longer body, and the body of every PUBLISH, is allocated in its exact
+// length once that is known to be within the limit, and belongs to the packet.
+type Decoder struct {
+	r       *bufio.Reader
+	max     int // bytes of a whole packet
+	version Version
+	err     error  // every later Next returns it
+	ack     Puback // reused for PUBACK, PUBREC, PUBREL and PUBCOMP
+}
+
+// NewDecoder returns a Decoder that refuses packets of more than maxPacketSize bytes, fixed header included; 0 means the
+// protocol's own limit of 256 MiB.
+func NewDecoder(r io.Reader, maxPacketSize int) *Decoder {
+	return NewDecoderSize(r, maxPacketSize, DefaultBuffer)
+}
+
+// NewDecoderSize is NewDecoder with a read buffer of the given number of bytes (at least 16).
+func NewDecoderSize(r io.Reader, maxPacketSize, buffer int) *Decoder {
+	d := &Decoder{r: bufio.NewReaderSize(r, buffer)}
+	d.SetMaxPacketSize(maxPacketSize)
+	return d
+}
+
+// SetMaxPacketSize changes the limit from the next packet on, so that a client that is not yet authenticated can be
+// held to less; 0 means the protocol's own limit.
+func (d *Decoder) SetMaxPacketSize(n int) {
+	if n <= 0 {
+		n = 1 + 4 + maxVarint
+	}
+	d.max = n
+}
+
+// SetVersion says which version the packets have. A server need not call it: CONNECT sets the version by itself. Before
+// either, anything but CONNECT is a protocol error [MQTT-3.1.0-1].
+func (d *Decoder) SetVersion(v Version) { d.version = v }
+
+// Version is the version of the last CONNECT or SetVersion, 0 before. After a CONNECT that failed it is the version to
+// answer in: the client's, or the nearest one if the client's is unknown.
+func (d *Decoder) Version() Version { return d.version }
+
+// Next reads one packet. At the end of the stream it returns io.EOF, inside a packet io.ErrUnexpectedEOF; another failure of
+// the reader comes wrapped; bytes that are not MQTT give an *Error. After an error the position in the stream is lost,
+// so every later call returns the same error.
+//
+// A Puback, Pubrec, Pubrel or Pubcomp is overwritten by the next call. All other packets belong to the caller.
+func (d *Decoder) Next() (Packet, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	p, err := d.next()
+	if err != nil {
+		d.err = err
+		return nil, err
+	}
+	return p, nil
+}
+
+func (d *Decoder) next() (Packet, error) {
+	first, err := d.r.ReadByte()
+	if err == io.EOF {
+		return nil, io.EOF
+	}
+	if err != nil {
+		return nil, readError(err)
+	}
+	t, flags := Type(first>>4), first&0xf
+	if err := d.checkFirst(t, flags); err != nil {
+		return nil, err
+	}
+	length, err := d.length(t)
+	if err != nil {
+		return nil, err
+	}
+	n := length.value
+	if t == PUBLISH || n > d.r.Size() {
+		body := make([]byte, n)
+		if _, err := io.ReadFull(d.r, body); err != nil {
+			return nil, readError(err)
+		}
+		return d.decode(t, flags, body, length)
+	}
+	body, err := d.r.Peek(n)
+	if err != nil {
+		return nil, readError(err)
+	}
+	p, err := d.decode(t, flags, body, length)
+	d.r.Discard(n) //nolint:errcheck // n bytes are in the buffer
+	return p, err
+}
+
+// checkFirst refuses a first byte that no packet can begin with, before anything else is read.
+func (d *Decoder) checkFirst(t Type, flags byte) error {
+	switch {
+	case t == 0 || t == AUTH && d.version != 0 && d.version != V5:
+		return failf(MalformedPacket, "reserved packet %v", t)
+	case d.version == 0 && t != CONNECT: // [MQTT-3.1.0-1]
+		return failf(ProtocolError, "%v before CONNECT", t)
+	case t == PUBLISH || flags == t.flags():
+		return nil
+	case d.version == V31 && t.flags() != 0 && flags|0b1001 == t.flags()|0b1001: // 3.1 has DUP there, RETAIN is not used
+		return nil
+	}
+	return failf(MalformedPacket, "%v with wrong flags", t) // [MQTT-2.1.3-1]
+}
+
+// length reads the remaining length and holds it against the limit.
+func (d *Decoder) length(t Type) (varint, error) {
+	var x varint
+	for {
+		b, err := d.r.ReadByte()
+		if err != nil {
+			return x, readError(err)
+		}
+		done, ok := x.add(b)
+		if !ok {
+			return x, failf(MalformedPacket, "remaining length longer than four bytes")
+		}
+		if done {
+			break
+		}
+	}
+	fixed, isFixed := t.fixedLength(d.version)
+	switch {
+	case 1+x.n+x.value > d.max: // [MQTT-3.1.2-24]
+		return x, failf(PacketTooLarge, "%v of %d bytes", t, 1+x.n+x.value)
+	case isFixed && x.value != fixed:
+		return x, failf(MalformedPacket, "%v with remaining length %d", t, x.value)
+	}
+	return x, nil
+}
+
+// decode makes a packet of a whole body. A remaining length that is not in its shortest form is refused in 5.0 only
+// [MQTT-1.5.5-1]: small 3.1.1 clients pad it, and no clause there forbids it.
+func (d *Decoder) decode(t Type, flags byte, body []byte, length varint) (Packet, error) {
+	r := reader{b: body, version: d.version, alias: t == PUBLISH}
+	p := d.read(&r, t, flags)
+	if d.version == V5 && !length.minimal() {
+		return nil, failf(MalformedPacket, "remaining length not in its shortest form")
+	}
+	if err := r.end(); err != nil {
+		return nil, fmt.Errorf("decode %v: %w", t, err)
+	}
+	return p, nil
+}
+
+func (d *Decoder) read(r *reader, t Type, flags byte) Packet {
+	switch t {
+	case CONNECT:
+		return readConnect(r, &d.version)
+	case CONNACK:
+		return readConnack(r)
+	case PUBLISH:
+		return readPublish(r, flags)
+	case PUBACK:
+		d.ack.read(r, t)
+		return &d.ack
+	case PUBREC:
+		d.ack.read(r, t)
+		return (*Pubrec)(&d.ack)
+	case PUBREL:
+		d.ack.read(r, t)
+		return (*Pubrel)(&d.ack)
+	case PUBCOMP:
+		d.ack.read(r, t)
+		return (*Pubcomp)(&d.ack)
+	case SUBSCRIBE:
+		return readSubscribe(r)
+	case SUBACK:
+		return readSuback(r)
+	case UNSUBSCRIBE:
+		return readUnsubscribe(r)
+	case UNSUBACK:
+		return readUnsuback(r)
+	case PINGREQ:
+		return &Pingreq{}
+	case PINGRESP:
+		return &Pingresp{}
+	case DISCONNECT:
+		return readDisconnect(r)
+	default:
+		return readAuth(r)
+	}
+}
+
+// readError wraps a failure of the reader inside a packet; the end of the stream is unexpected there.
+func readError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("read packet: %w", err)
+}
