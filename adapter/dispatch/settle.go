@@ -1,0 +1,90 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+)
+
+// find looks up what the stage asks for. Each look-up has a goroutine, a bounded number at a time.
+func (d *Dispatcher) find(j *job) {
+	key := j.pub.Message.Key
+	switch j.stage {
+	case stageWasSplit:
+		key += markPart
+	case stageWasWhole:
+		key += markLast
+	case stageLookUp:
+		if _, split := j.parts[j.sent].Properties[propKeys]; split {
+			key = partKey(key, j.parts[j.sent].Dispatch)
+		}
+	}
+	at := j.at
+	d.failpoint(FailBeforeFind)
+	d.finders.run(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, j.deadline.Sub(d.cfg.Now()))
+		defer cancel()
+		found, err := d.producer.Find(ctx, at.Broker, at.Topic, key, j.since)
+		d.looked(j, found, err)
+	})
+}
+
+// looked takes the answer of a look-up.
+//
+// A miss counts once it was confirmed by a second one, SettleGap later: the first shows that the broker answers again, but
+// a send that it had received before may still be waiting there.
+func (d *Dispatcher) looked(j *job, found bool, err error) {
+	l := j.lane
+	l.mu.Lock()
+	if j.finished || j.op != opFind {
+		l.mu.Unlock()
+		return
+	}
+	j.op = opNone
+	switch {
+	case err != nil:
+		j.cause = fmt.Errorf("look up key: %w", err)
+		d.pause(j, d.cfg.backoff(j.retries))
+		j.retries++
+	case found:
+		j.retries, j.missed = 0, 0
+		d.stored(j)
+	case j.missed == 0:
+		j.retries, j.missed = 0, 1
+		d.pause(j, d.cfg.SettleGap)
+	default:
+		j.missed = 0
+		d.absent(j)
+	}
+	l.mu.Unlock()
+	d.pump(l, j.line)
+}
+
+// stored goes on after a look-up that found the key. lane.mu is held.
+func (d *Dispatcher) stored(j *job) {
+	switch j.stage {
+	case stageRepeat:
+		j.stage = stageWasSplit
+	case stageWasSplit:
+		j.stage = stageWasWhole
+	case stageWasWhole:
+		d.metrics.found.Inc()
+		j.stage = stageSucceeded
+	default:
+		d.metrics.found.Inc()
+		j.acknowledged()
+	}
+}
+
+// absent goes on after a look-up that found nothing. lane.mu is held.
+func (d *Dispatcher) absent(j *job) {
+	switch j.stage {
+	case stageWasSplit:
+		d.metrics.found.Inc()
+		j.stage = stageSucceeded
+	case stageWasWhole:
+		j.resumed, j.stage = true, stageEncode
+	default:
+		d.metrics.sentAgain.Inc()
+		j.stage = stageSend
+	}
+}
