@@ -1,0 +1,156 @@
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lmqgate/meta/registry"
+	"lmqgate/meta/session"
+)
+
+// Config tunes a Hub; the zero value is sane.
+type Config struct {
+	RingMessages int           // messages kept per queue for lagging cursors, default 256
+	RingBytes    int           // payload bytes kept per queue, default 1 MiB
+	TotalBytes   int64         // payload bytes kept in all rings, default 64 MiB; beyond, a ring keeps its newest batch only
+	CatchUps     int           // catching-up pulls in flight, default 64
+	PullMax      int           // messages asked for by one pull, default 32
+	Window       int           // most unacknowledged QoS 1 and 2 messages per session, default 64
+	Subscribe    time.Duration // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
+	Logger       *slog.Logger
+	Register     prometheus.Registerer
+	Now          func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	or := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	or(&c.RingMessages, 256)
+	or(&c.RingBytes, 1<<20)
+	or(&c.CatchUps, 64)
+	or(&c.PullMax, 32)
+	or(&c.Window, 64)
+	if c.TotalBytes <= 0 {
+		c.TotalBytes = 64 << 20
+	}
+	if c.Subscribe <= 0 {
+		c.Subscribe = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Hub delivers to all sessions of one instance. Safe for concurrent use.
+type Hub struct {
+	log       Log
+	filters   registry.Store
+	committer *session.Committer
+	cfg       Config
+	metrics   *metrics
+	catching  chan struct{} // a place per catching-up pull
+	ringBytes atomic.Int64  // payload bytes in all rings
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup // goroutines that the hub started
+
+	mu       sync.Mutex // protects the maps and queue.attached
+	queues   map[Ref]*queue
+	sessions map[*Session]struct{}
+}
+
+// NewHub returns a hub that reads from log. Holdings are kept in filters, sessions are written through committer.
+func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg Config) *Hub {
+	cfg = cfg.withDefaults()
+	ctx, stop := context.WithCancel(context.Background())
+	h := &Hub{
+		log: log, filters: filters, committer: committer, cfg: cfg,
+		catching: make(chan struct{}, cfg.CatchUps),
+		ctx:      ctx, stop: stop,
+		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{},
+	}
+	h.metrics = newMetrics(cfg.Register, h)
+	return h
+}
+
+// Close ends all reading. Sessions must have been closed before.
+func (h *Hub) Close() {
+	h.stop()
+	h.work.Wait()
+}
+
+// spawn runs fn on a goroutine that Close waits for; after Close it does nothing.
+func (h *Hub) spawn(fn func()) {
+	if h.ctx.Err() != nil {
+		return
+	}
+	h.work.Go(fn)
+}
+
+// BrokersAdded lets every subscription read the new brokers too.
+func (h *Hub) BrokersAdded(brokers []string) {
+	h.mu.Lock()
+	sessions := make([]*Session, 0, len(h.sessions))
+	for s := range h.sessions {
+		sessions = append(sessions, s)
+	}
+	h.mu.Unlock()
+	for _, s := range sessions {
+		s.addBrokers(brokers)
+	}
+}
+
+// Holdings returns the holdings of all live sessions, to be asserted again after the registry was rolled back.
+func (h *Hub) Holdings() []registry.Hold {
+	h.mu.Lock()
+	sessions := make([]*Session, 0, len(h.sessions))
+	for s := range h.sessions {
+		sessions = append(sessions, s)
+	}
+	h.mu.Unlock()
+	var holds []registry.Hold
+	for _, s := range sessions {
+		holds = s.holdings(holds)
+	}
+	return holds
+}
+
+// attach returns the queue of r with one more cursor counted.
+func (h *Hub) attach(r Ref) *queue {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	q := h.queues[r]
+	if q == nil {
+		q = &queue{hub: h, ref: r}
+		h.queues[r] = q
+	}
+	q.attached.Add(1)
+	return q
+}
+
+// detach counts one cursor less and drops the queue with the last one.
+func (h *Hub) detach(q *queue, c *cursor) {
+	q.forget(c)
+	h.mu.Lock()
+	last := q.attached.Add(-1) == 0
+	if last {
+		delete(h.queues, q.ref)
+	}
+	h.mu.Unlock()
+	if last {
+		q.close()
+	}
+}

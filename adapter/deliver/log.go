@@ -1,0 +1,49 @@
+package deliver
+
+import (
+	"context"
+
+	"lmqgate/meta/message"
+)
+
+// Ref names one light message queue on one broker.
+type Ref struct{ Broker, LMQ string }
+
+// Entry is one message as it stands in a light message queue. It is shared by all sessions and never changed.
+type Entry struct {
+	Offset      int64            // in the LMQ that was read
+	Key         string           // UNIQ_KEY
+	StoreMillis int64            // when the broker stored it
+	Message     *message.Message // nil: nothing an MQTT client could be sent; cursors step over it
+	Dispatch    string           // INNER_MULTI_DISPATCH
+	Offsets     string           // INNER_MULTI_QUEUE_OFFSET
+	Part        bool             // one of several parts that share Key
+}
+
+// Batch is the answer to one pull.
+type Batch struct {
+	Entries  []*Entry // ascending by Offset
+	Next     int64    // where to read on
+	Min, Max int64    // the queue's bounds at that moment
+	Moved    bool     // the asked offset is outside of [Min, Max]
+}
+
+// Watch is a held pull on one LMQ.
+type Watch interface {
+	// Resume holds a pull again from offset, after the callback returned false.
+	Resume(offset int64)
+	// Close ends the watch. The callback may still be running when Close returns, but is not called again.
+	Close()
+}
+
+// Log is where messages are read from. Implementations are safe for concurrent use.
+type Log interface {
+	// Brokers names the masters known now.
+	Brokers() []string
+	// MaxOffsets returns the end of each LMQ on one broker, 0 for one that does not exist.
+	MaxOffsets(ctx context.Context, broker string, lmqs []string) ([]int64, error)
+	// Pull reads at most limit messages without waiting for new ones.
+	Pull(ctx context.Context, r Ref, offset int64, limit int) (Batch, error)
+	// Watch holds pulls from offset on and calls fn with each answer, one at a time; fn returns false to pause.
+	Watch(r Ref, offset int64, fn func(Batch) bool) Watch
+}

@@ -1,0 +1,66 @@
+package deliver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the hub's own; none carries a client id.
+type metrics struct {
+	deliveries  [3]prometheus.Counter
+	latency     prometheus.Histogram
+	redelivered prometheus.Counter
+	tooLarge    prometheus.Counter
+	tooOld      prometheus.Counter
+	expired     prometheus.Counter
+	gone        prometheus.Counter
+	resets      prometheus.Counter
+	catchUps    prometheus.Counter
+	now         func() time.Time
+}
+
+func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		redelivered: counter("lmqgate_redeliveries_total", "Messages sent again with DUP after a reconnect."),
+		tooLarge:    counter("lmqgate_deliveries_too_large_total", "Messages not sent because they exceed the client's Maximum Packet Size."),
+		tooOld:      counter("lmqgate_deliveries_expired_total", "Messages not sent because their Message Expiry Interval had passed."),
+		expired:     counter("lmqgate_log_expired_messages_total", "Messages that RocketMQ's retention removed before a session had read them."),
+		gone:        counter("lmqgate_redeliveries_gone_total", "Unacknowledged messages that could not be read back from the log."),
+		resets:      counter("lmqgate_queue_resets_total", "Cursors that found their queue reset or rolled back and went by store time."),
+		catchUps:    counter("lmqgate_catch_up_pulls_total", "Pulls made for one lagging cursor."),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "lmqgate_delivery_seconds", Help: "Time from the broker's storing of a message to its sending to a client that was waiting for it, by two clocks.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}),
+		now: h.cfg.Now,
+	}
+	byQoS := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_deliveries_total", Help: "Messages sent to clients."}, []string{"qos"})
+	for i, l := range []string{"0", "1", "2"} {
+		m.deliveries[i] = byQoS.WithLabelValues(l)
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	if r != nil {
+		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.tooOld, m.expired, m.gone, m.resets, m.catchUps,
+			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				return float64(len(h.queues))
+			}),
+			gauge("lmqgate_ring_bytes", "Payload bytes kept in memory for lagging cursors.", func() float64 { return float64(h.ringBytes.Load()) }))
+	}
+	return m
+}
+
+// sent counts one delivery.
+func (m *metrics) sent(qos byte, e *Entry) {
+	m.deliveries[qos].Inc()
+	if e.StoreMillis > 0 {
+		m.latency.Observe(max(0, float64(m.now().UnixMilli()-e.StoreMillis)/1000))
+	}
+}

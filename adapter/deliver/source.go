@@ -1,0 +1,124 @@
+package deliver
+
+import (
+	"errors"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/session"
+)
+
+// source is the session as the committer sees it.
+type source Session
+
+var _ session.Source = (*source)(nil)
+
+// touch marks a cursor to be written. Called under s.mu.
+func (s *Session) touch(c *cursor) {
+	if !s.persist || c.dirty {
+		return
+	}
+	c.dirty = true
+	s.dirty = append(s.dirty, c)
+	s.writer.Mark(false)
+}
+
+// Collect moves what waits to be written into ch.
+func (src *source) Collect(ch *session.Change) func(error) {
+	s := (*Session)(src)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.collectSubs(ch)
+	for _, c := range s.dirty {
+		c.dirty = false
+		if s.named(c.sub.Filter) == c.sub {
+			ch.SetCursors = append(ch.SetCursors, c.snapshot())
+		}
+	}
+	s.dirty = s.dirty[:0]
+	ch.DropOut, s.out.dropped = append(ch.DropOut, s.out.dropped...), s.out.dropped[:0]
+	var written []*flight
+	for id, f := range s.out.set {
+		f.stored = true
+		ch.SetOut = append(ch.SetOut, f.Outbound)
+		if f.state == flightWriting || f.state == flightReleasing {
+			written = append(written, f)
+		}
+		delete(s.out.set, id)
+	}
+	wanted := uint64(0)
+	if s.out.wanted > s.out.reserved {
+		wanted = s.out.wanted
+		ch.PacketIDs = wanted
+	}
+	if len(written) == 0 && wanted == 0 {
+		return nil
+	}
+	return func(err error) { s.written(written, wanted, err) }
+}
+
+// collectSubs adds changed subscriptions. Called under s.mu.
+func (s *Session) collectSubs(ch *session.Change) {
+	for _, sub := range s.dropSubs {
+		ch.DropSubs = append(ch.DropSubs, sub.Filter)
+		for _, c := range sub.cursors {
+			ch.DropCursors = append(ch.DropCursors, session.CursorKey{Filter: sub.Filter, Broker: c.broker})
+		}
+		for _, p := range sub.parked {
+			ch.DropCursors = append(ch.DropCursors, p.CursorKey)
+		}
+	}
+	for _, sub := range s.setSubs {
+		ch.SetSubs = append(ch.SetSubs, sub.Subscription)
+		if !s.persist {
+			continue
+		}
+		for _, c := range sub.cursors {
+			ch.SetCursors = append(ch.SetCursors, c.snapshot())
+		}
+	}
+	s.dropSubs, s.setSubs = nil, nil
+}
+
+// written lets go what waited for its entry to be kept.
+func (s *Session) written(flights []*flight, reserved uint64, err error) {
+	if err != nil {
+		return // the writer gives the session up, or the connection is closing
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	sortByOrder(flights)
+	for _, f := range flights {
+		if s.out.flights[f.PacketID] != f {
+			continue
+		}
+		switch f.state {
+		case flightWriting:
+			s.out.pub.SubscriptionIDs = append(s.out.pub.SubscriptionIDs[:0], f.ids...)
+			e := f.entry
+			s.fill(e, f.res, f.QoS)
+			s.send(f, e)
+		case flightReleasing:
+			f.state = flightReleased
+			s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
+		}
+	}
+	if reserved > s.out.reserved {
+		s.out.reserved = reserved
+		s.unblock()
+	}
+	s.pump()
+}
+
+// Lost closes the link after the committer has given the session up; it is what session.Committer.Writer wants.
+func Lost(link Link) func(error) {
+	return func(err error) {
+		if errors.Is(err, session.ErrFenced) {
+			link.Close(packet.SessionTakenOver)
+			return
+		}
+		link.Close(packet.ServerBusy)
+	}
+}

@@ -1,0 +1,255 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/registry"
+	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
+)
+
+// asked is one filter of a SUBSCRIBE on its way.
+type asked struct {
+	session.Subscription
+	begins map[string]int64 // first offset by broker; a broker that did not answer is missing
+}
+
+// Subscribe adds or replaces subscriptions; Seq, tag and time of the requests are set here. On return a granted filter
+// is kept, and any message whose PUBLISH any instance accepts from now on reaches the session (decision 3). The codes
+// are the SUBACK's. Calls must not overlap with each other or with Unsubscribe.
+func (s *Session) Subscribe(ctx context.Context, requests []session.Subscription) []packet.ReasonCode {
+	ctx, cancel := context.WithTimeout(ctx, s.hub.cfg.Subscribe)
+	defer cancel()
+	asks := s.ask(requests)
+	err := s.promise(ctx, asks)
+	codes := make([]packet.ReasonCode, len(requests))
+	for i, r := range requests {
+		codes[i] = packet.ReasonCode(r.QoS)
+		if err != nil {
+			codes[i] = packet.UnspecifiedError
+		}
+	}
+	if err != nil {
+		s.hub.cfg.Logger.Warn("subscribe failed", "client_id", s.clientID, "error", err)
+	}
+	return codes
+}
+
+// ask numbers the requests; of repeated filters the last one counts.
+func (s *Session) ask(requests []session.Subscription) []asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asks := make([]asked, 0, len(requests))
+	at := make(map[string]int, len(requests))
+	now := s.hub.cfg.Now().UnixMilli()
+	for _, r := range requests {
+		r.HoldEpoch, r.HoldSeq = s.epoch, s.nextTag
+		s.nextTag++
+		if i, ok := at[r.Filter]; ok {
+			r.Seq, r.SinceMillis = asks[i].Seq, asks[i].SinceMillis
+			asks[i].Subscription = r
+			continue
+		}
+		if old := s.named(r.Filter); old != nil { // a re-subscribe keeps its place [MQTT-3.8.4-3]
+			r.Seq, r.SinceMillis = old.Seq, old.SinceMillis
+		} else {
+			r.Seq, r.SinceMillis = s.nextSeq, now
+			s.nextSeq++
+		}
+		at[r.Filter] = len(asks)
+		asks = append(asks, asked{Subscription: r})
+	}
+	return asks
+}
+
+// promise does what has to be done before SUBACK: registry, then end offsets as cursors, then session.
+func (s *Session) promise(ctx context.Context, asks []asked) error {
+	holds := make([]registry.Hold, len(asks))
+	for i, a := range asks {
+		holds[i] = s.hold(a.Subscription)
+	}
+	if err := s.hub.filters.Hold(ctx, holds); err != nil {
+		return fmt.Errorf("hold filters: %w", err)
+	}
+	if err := s.begins(ctx, asks); err != nil {
+		s.giveBack(asks)
+		return err
+	}
+	fresh := s.record(asks)
+	if err := s.writer.Flush(ctx); err != nil {
+		s.undo(fresh)
+		s.giveBack(asks)
+		return fmt.Errorf("write session: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return session.ErrClosed
+	}
+	for _, sub := range fresh {
+		for _, c := range sub.cursors {
+			s.start(c)
+		}
+		s.open(sub, s.hub.log.Brokers())
+	}
+	s.pump()
+	return nil
+}
+
+// begins asks every broker for the ends of the new subscriptions' queues. A broker that does not answer is left out:
+// its cursor will find its place by store time.
+func (s *Session) begins(ctx context.Context, asks []asked) error {
+	var fresh []*asked
+	var lmqs []string
+	s.mu.Lock()
+	for i := range asks {
+		if s.named(asks[i].Filter) == nil {
+			fresh = append(fresh, &asks[i])
+			lmqs = append(lmqs, topic.LMQ(asks[i].Filter))
+		}
+	}
+	s.mu.Unlock()
+	brokers := s.hub.log.Brokers()
+	if len(fresh) == 0 || len(brokers) == 0 {
+		return nil
+	}
+	ends := make([][]int64, len(brokers))
+	var g sync.WaitGroup
+	for i, b := range brokers {
+		g.Go(func() {
+			var err error
+			if ends[i], err = s.hub.log.MaxOffsets(ctx, b, lmqs); err != nil {
+				s.hub.cfg.Logger.Warn("asking for the end of queues failed, going by store time", "broker", b, "error", err)
+			}
+		})
+	}
+	g.Wait()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("ask for end offsets: %w", err)
+	}
+	for j, a := range fresh {
+		a.begins = make(map[string]int64, len(brokers))
+		for i, b := range brokers {
+			if len(ends[i]) == len(lmqs) {
+				a.begins[b] = ends[i][j]
+			}
+		}
+	}
+	return nil
+}
+
+// record puts the subscriptions into the session, to be written; it returns the new ones, which do not read yet.
+func (s *Session) record(asks []asked) (fresh []*subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range asks {
+		sub := s.named(a.Filter)
+		if sub != nil {
+			sub.Subscription = a.Subscription
+		} else {
+			sub = &subscription{Subscription: a.Subscription, lmq: topic.LMQ(a.Filter)}
+			for b, begin := range a.begins {
+				sub.cursors = append(sub.cursors, &cursor{session: s, sub: sub, broker: b, begin: begin, next: begin})
+			}
+			s.index(sub)
+			fresh = append(fresh, sub)
+		}
+		s.setSubs = append(s.setSubs, sub)
+	}
+	return fresh
+}
+
+// undo takes new subscriptions out again whose write failed; should the write have happened all the same, a later one
+// removes it.
+func (s *Session) undo(fresh []*subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range fresh {
+		s.unindex(sub)
+		s.setSubs = without(s.setSubs, sub)
+		s.dropSubs = append(s.dropSubs, sub)
+	}
+	s.writer.Mark(false)
+}
+
+// giveBack releases holdings after a failed SUBSCRIBE; what fails here is mended by reconciliation.
+func (s *Session) giveBack(asks []asked) {
+	s.mu.Lock()
+	var holds []registry.Hold
+	for _, a := range asks {
+		if s.named(a.Filter) == nil {
+			holds = append(holds, s.hold(a.Subscription))
+		}
+	}
+	s.mu.Unlock()
+	s.hub.release(holds)
+}
+
+// release removes holdings; a failure is left to reconciliation.
+func (h *Hub) release(holds []registry.Hold) {
+	if len(holds) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Subscribe)
+	defer cancel()
+	if err := h.filters.Release(ctx, holds); err != nil {
+		h.cfg.Logger.Warn("releasing filters failed, left to reconciliation", "filters", len(holds), "error", err)
+	}
+}
+
+// Unsubscribe removes subscriptions: session first, then registry. Messages in flight stay in flight [MQTT-3.10.4-3].
+func (s *Session) Unsubscribe(ctx context.Context, filters []string) []packet.ReasonCode {
+	ctx, cancel := context.WithTimeout(ctx, s.hub.cfg.Subscribe)
+	defer cancel()
+	codes := make([]packet.ReasonCode, len(filters))
+	var holds []registry.Hold
+	s.mu.Lock()
+	for i, f := range filters {
+		sub := s.named(f)
+		if sub == nil {
+			codes[i] = packet.NoSubscriptionExisted
+			continue
+		}
+		holds = append(holds, s.hold(sub.Subscription))
+		s.remove(sub)
+	}
+	s.pump()
+	s.mu.Unlock()
+	if len(holds) == 0 {
+		return codes
+	}
+	if err := s.writer.Flush(ctx); err != nil {
+		s.hub.cfg.Logger.Warn("unsubscribe failed", "client_id", s.clientID, "error", err)
+		for i := range codes {
+			if codes[i] == packet.Success {
+				codes[i] = packet.UnspecifiedError
+			}
+		}
+		return codes
+	}
+	s.hub.release(holds)
+	return codes
+}
+
+// remove ends a subscription in memory and notes it to be written. Messages that it owned and did not deliver go back
+// to the subscriptions that stepped over them. Called under s.mu.
+func (s *Session) remove(sub *subscription) {
+	s.unindex(sub)
+	s.setSubs = without(s.setSubs, sub)
+	s.dropSubs = append(s.dropSubs, sub)
+	for _, c := range sub.cursors {
+		s.leave(c)
+		for offset, list := range c.followers {
+			if p := c.find(offset); p != nil && p.state == pendInflight {
+				continue
+			}
+			delete(c.followers, offset)
+			for _, f := range list {
+				f.cursor.redo(f.offset)
+			}
+		}
+	}
+}
