@@ -28,7 +28,7 @@ type Config struct {
 	Timeout    time.Duration // a Match is answered within it, if with an error; 5 s
 	MaxWaiting int           // bound of waiting matches; beyond it ErrBusy; 65536
 	MaxExact   int           // bound of exact filters asked for in one check; the rest waits for the next; 1024
-	MaxCached  int           // bound of topics whose matching filters are remembered; 65536
+	MaxCached  int           // bound of topics whose matching filters are remembered; 16384
 
 	// OnRollback is called once each time the store was found to be rolled back, after the reload: re-assert the holdings
 	// of live sessions. It runs on the matcher's goroutine and must not block.
@@ -155,7 +155,7 @@ func (c Config) withDefaults() Config {
 	c.Timeout = orDefault(c.Timeout, 5*time.Second)
 	c.MaxWaiting = orDefault(c.MaxWaiting, 65536)
 	c.MaxExact = orDefault(c.MaxExact, 1024)
-	c.MaxCached = orDefault(c.MaxCached, 65536)
+	c.MaxCached = orDefault(c.MaxCached, 16384)
 	if c.OnRollback == nil {
 		c.OnRollback = func() {}
 	}

@@ -181,8 +181,8 @@ func ExampleLMQ() {
 }
 
 func BenchmarkLMQ(b *testing.B) {
-	for _, name := range []string{"sensors/kitchen/temperature", "sensors/kitchen/100%"} {
-		b.Run(First(name)+fmt.Sprint(IsHashedLMQ(LMQ(name))), func(b *testing.B) {
+	for form, name := range map[string]string{"clear": "sensors/kitchen/temperature", "hashed": "sensors/kitchen/100%"} {
+		b.Run(form, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				LMQ(name)
