@@ -1,0 +1,27 @@
+package rocketmq
+
+import "errors"
+
+// Errors callers branch on.
+var (
+	// ErrRejected wraps the reason why a message is definitely not stored.
+	ErrRejected = errors.New("message not stored")
+	// ErrUnknown wraps the reason why nobody knows whether a message is stored:
+	// no answer in time, connection lost after the write, an internal error of
+	// the broker, or stored but not confirmed as its configuration demands
+	// (FLUSH_DISK_TIMEOUT, FLUSH_SLAVE_TIMEOUT, SLAVE_NOT_AVAILABLE). Settle it
+	// with FindKey before sending again.
+	ErrUnknown = errors.New("message stored or not, unknown")
+	// ErrNoTopic: the topic does not exist and may not be created.
+	ErrNoTopic = errors.New("no such topic")
+	// ErrDispatchList wraps what is wrong with a list of LMQ names.
+	ErrDispatchList = errors.New("bad dispatch list")
+	// ErrProperties: a property cannot be carried, or all together are too long.
+	ErrProperties = errors.New("bad message properties")
+	// ErrBusy: too many sends are under way.
+	ErrBusy = errors.New("too many sends in flight")
+	// ErrNoBroker: the broker is not known or not connected.
+	ErrNoBroker = errors.New("broker not connected")
+	// ErrStopped: the client was closed.
+	ErrStopped = errors.New("rocketmq client closed")
+)

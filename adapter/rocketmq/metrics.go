@@ -1,0 +1,64 @@
+package rocketmq
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of one Client. Labels never carry a queue or client.
+type metrics struct {
+	held        prometheus.Gauge
+	watches     prometheus.Gauge
+	connections prometheus.Gauge
+	answers     *prometheus.CounterVec // status
+	sendSeconds prometheus.Histogram
+	sendErrors  *prometheus.CounterVec // kind
+	probeFinds  prometheus.Counter
+	reconnects  prometheus.Counter
+	overdue     prometheus.Counter
+	topics      prometheus.Counter
+}
+
+// newMetrics registers with r, nil for none. Collectors that are registered
+// already, by an earlier client of the same registry, are shared.
+func newMetrics(r prometheus.Registerer) *metrics {
+	name := func(n string) string { return "lmqgate_rocketmq_" + n }
+	m := &metrics{
+		held:        prometheus.NewGauge(prometheus.GaugeOpts{Name: name("pulls_held"), Help: "Pulls held at brokers."}),
+		watches:     prometheus.NewGauge(prometheus.GaugeOpts{Name: name("watches"), Help: "LMQs that are watched."}),
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{Name: name("broker_connections"), Help: "Live connections to brokers."}),
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("pull_answers_total"), Help: "Answers to pulls.",
+		}, []string{"status"}),
+		sendSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: name("send_seconds"), Help: "Time from a send to its answer.",
+			Buckets: []float64{.0005, .001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1, 3},
+		}),
+		sendErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("send_errors_total"), Help: "Sends that did not succeed.",
+		}, []string{"kind"}),
+		probeFinds: prometheus.NewCounter(prometheus.CounterOpts{Name: name("probe_finds_total"), Help: "Messages waiting though the held pull was not woken."}),
+		reconnects: prometheus.NewCounter(prometheus.CounterOpts{Name: name("reconnects_total"), Help: "Connections to brokers made again."}),
+		overdue:    prometheus.NewCounter(prometheus.CounterOpts{Name: name("pulls_overdue_total"), Help: "Held pulls that were never answered."}),
+		topics:     prometheus.NewCounter(prometheus.CounterOpts{Name: name("topics_created_total"), Help: "Topics created."}),
+	}
+	if r != nil {
+		m.held, m.watches = register(r, m.held), register(r, m.watches)
+		m.connections, m.answers = register(r, m.connections), register(r, m.answers)
+		m.sendSeconds, m.sendErrors = register(r, m.sendSeconds), register(r, m.sendErrors)
+		m.probeFinds, m.reconnects = register(r, m.probeFinds), register(r, m.reconnects)
+		m.overdue, m.topics = register(r, m.overdue), register(r, m.topics)
+	}
+	return m
+}
+
+func register[T prometheus.Collector](r prometheus.Registerer, c T) T {
+	var already prometheus.AlreadyRegisteredError
+	if err := r.Register(c); errors.As(err, &already) {
+		if existing, ok := already.ExistingCollector.(T); ok {
+			return existing
+		}
+	}
+	return c
+}

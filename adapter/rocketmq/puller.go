@@ -1,0 +1,237 @@
+package rocketmq
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"lmqgate/adapter/rocketmq/remoting"
+)
+
+const (
+	// activeFor is how long after its last message an LMQ counts as active.
+	activeFor = 60 * time.Second
+	// probeAfter is when an unsuspended pull follows a held one: by then the
+	// broker has suspended it, or has lost the wake-up of a message that came
+	// between its reading and suspending.
+	probeAfter = 20 * time.Millisecond
+	// overdueAfter is how long past its time a held pull may be unanswered.
+	overdueAfter = 10 * time.Second
+	retryFirst   = 100 * time.Millisecond
+	retryLimit   = 10 * time.Second
+)
+
+// puller runs all watches of a client. What is shared: the timing wheel for
+// probes and backoffs, the pump that lets pulls through a token bucket, and the
+// goroutines that call sinks.
+type puller struct {
+	c       *Client
+	delays  *delays
+	bucket  *bucket
+	pump    pump
+	deliver deliverQueue
+}
+
+func newPuller(c *Client) *puller {
+	p := &puller{c: c, delays: newDelays()}
+	p.bucket = newBucket(c.cfg.PullRate, max(1, c.cfg.PullRate/10), time.Now())
+	p.pump.wake = make(chan struct{}, 1)
+	p.deliver.cond = sync.NewCond(&p.deliver.mu)
+	return p
+}
+
+// start starts the goroutines; they end with the client.
+func (p *puller) start() {
+	p.c.wg.Go(func() { p.delays.loop(p.c.ctx) })
+	p.c.wg.Go(func() { p.pump.loop(p.c.ctx, p.bucket, (*Watch).pumped) })
+	for range p.c.cfg.Deliverers {
+		p.c.wg.Go(func() { p.deliver.loop(p.deliverOne) })
+	}
+	p.c.wg.Go(func() {
+		<-p.c.ctx.Done()
+		p.deliver.stop()
+	})
+}
+
+// enqueueAll lets ws through the pump; they are marked as waiting already.
+func (p *puller) enqueueAll(ws map[*Watch]struct{}) {
+	now := time.Now()
+	for w := range ws {
+		p.pump.add(w, w.recentActivity(now))
+	}
+}
+
+// enqueueLocked has w armed when the pump lets it.
+func (w *Watch) enqueueLocked() {
+	if w.waiting {
+		return
+	}
+	w.waiting = true
+	w.p.pump.add(w, w.recentlyActive(time.Now()))
+}
+
+func (w *Watch) recentActivity(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.recentlyActive(now)
+}
+
+// pumped is called by the pump when it is w's turn.
+func (w *Watch) pumped() {
+	if w.slot.park(w) {
+		w.mu.Lock()
+		closed := w.closed
+		w.mu.Unlock()
+		if closed { // Close may have come before park
+			w.slot.unpark(w)
+		}
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = false
+	w.armLocked()
+}
+
+// armLocked sends a held pull unless there is one or none is wanted.
+func (w *Watch) armLocked() {
+	if w.closed || w.paused || w.held || w.delivering || w.waiting {
+		return
+	}
+	conn := w.slot.get()
+	if conn == nil {
+		w.enqueueLocked()
+		return
+	}
+	w.held = true
+	w.heldID++
+	w.armedAt = time.Now()
+	w.p.c.metrics.held.Inc()
+	gen, id, offset := w.gen, w.heldID, w.offset
+	// Held pulls that began together must not all end together.
+	suspend := w.p.c.cfg.Suspend - jitter(w.p.c.cfg.Suspend/4)
+	conn.GoPull(w.p.c.pullRequest(w.lmq, offset, MaxPull, suspend), suspend+overdueAfter, func(a *remoting.Command, err error) {
+		w.answered(gen, id, offset, a, err)
+	})
+	if w.recentlyActive(w.armedAt) {
+		w.probeLaterLocked(probeAfter)
+	}
+}
+
+func (w *Watch) probeLaterLocked(d time.Duration) {
+	if !w.probing {
+		w.probing = true
+		w.p.delays.after(d, w.probe)
+	}
+}
+
+// probe sends an unsuspended pull at the present offset, unless the held one is
+// younger than the probe's distance: then it comes later.
+func (w *Watch) probe() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.probing = false
+	conn := w.slot.get()
+	if w.closed || w.paused || !w.held || conn == nil {
+		return // whatever arms the watch again probes again
+	}
+	if early := probeAfter - time.Since(w.armedAt); early > 0 {
+		w.probeLaterLocked(early)
+		return
+	}
+	w.probing = true
+	gen, id, offset := w.gen, w.heldID, w.offset
+	conn.GoPull(w.p.c.pullRequest(w.lmq, offset, MaxPull, 0), pullTimeout, func(a *remoting.Command, err error) {
+		w.probed(gen, id, offset, a, err)
+	})
+}
+
+// probed takes the answer to a probe that followed held pull id. All but
+// messages is left to the held pull.
+func (w *Watch) probed(gen, id uint32, offset int64, a *remoting.Command, err error) {
+	var r PullResult
+	if err == nil {
+		r, err = parsePull(a, w.lmq.Name, offset)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.probing = false
+	if w.held && w.heldID != id { // armed again meanwhile
+		w.probeLaterLocked(probeAfter)
+	}
+	if err != nil || r.Status != Found || w.gen != gen || w.paused || w.closed {
+		return
+	}
+	if w.takeLocked(r) && w.held {
+		w.p.c.metrics.probeFinds.Inc()
+	}
+}
+
+// answered takes the answer to held pull id.
+func (w *Watch) answered(gen, id uint32, offset int64, a *remoting.Command, err error) {
+	var r PullResult
+	if err == nil {
+		r, err = parsePull(a, w.lmq.Name, offset)
+	}
+	w.p.count(r, err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gen != gen || !w.held || w.heldID != id {
+		return
+	}
+	w.dropHeldLocked()
+	if err != nil {
+		w.failedLocked(gen, err)
+		return
+	}
+	stuck := r.Status == Retry && r.Next <= w.offset
+	if stuck {
+		w.failedLocked(gen, errors.New("told to retry at once at the same offset"))
+		return
+	}
+	w.failures = 0
+	switch r.Status {
+	case Found, OffsetMoved:
+		if r.Status == OffsetMoved && offset != w.offset {
+			break // said of an offset we left meanwhile
+		}
+		w.takeLocked(r)
+	case Retry:
+		w.offset = r.Next
+	case NoNew: // armed again
+	}
+	w.armLocked()
+}
+
+func (p *puller) count(r PullResult, err error) {
+	switch {
+	case errors.Is(err, remoting.ErrTimeout):
+		p.c.metrics.overdue.Inc()
+		p.c.metrics.answers.WithLabelValues("overdue").Inc()
+	case err != nil:
+		p.c.metrics.answers.WithLabelValues("error").Inc()
+	default:
+		p.c.metrics.answers.WithLabelValues(r.Status.String()).Inc()
+	}
+}
+
+// failedLocked has the pull made again, through the pump: at once after a lost
+// connection (the pump waits for the next), else after a backoff.
+func (w *Watch) failedLocked(gen uint32, err error) {
+	w.failures++
+	if errors.Is(err, remoting.ErrClosed) {
+		w.enqueueLocked()
+		return
+	}
+	w.p.c.cfg.Logger.Debug("held pull", "lmq", w.lmq.Name, "broker", w.lmq.Broker, "error", err)
+	if w.waiting {
+		return
+	}
+	w.waiting = true
+	w.p.delays.after(backoff(w.failures, retryFirst, retryLimit), func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.waiting = false
+		w.enqueueLocked()
+	})
+}
