@@ -1,0 +1,53 @@
+// Package access holds who a client is and how that is checked: logins, identities and the verifier interface that MQTT
+// and HTTP share.
+package access
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+)
+
+// Errors of verification.
+var (
+	// ErrDenied says that the credentials are wrong or the identity may not connect.
+	ErrDenied = errors.New("credentials refused")
+	// ErrUnavailable says that the check could not be made; the client may try again later.
+	ErrUnavailable = errors.New("authentication is unavailable")
+	// ErrIgnore says that the verifier has no opinion about this kind of login; the next of the chain is asked.
+	ErrIgnore = errors.New("not this verifier's kind of login")
+)
+
+// Login is what a client shows of itself.
+type Login struct {
+	ClientID    string
+	HasUsername bool
+	Username    string
+	HasPassword bool
+	Password    []byte
+	Transport   string              // "ws", "tcp", "tls", "http"
+	Address     netip.Addr          // the client's real address
+	Header      http.Header         // of the upgrade or request; nil for TCP
+	Certificate []*x509.Certificate // the verified chain, leaf first; nil without mutual TLS
+}
+
+// LogValue leaves out what is secret.
+func (l *Login) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("client_id", l.ClientID), slog.String("username", l.Username),
+		slog.String("transport", l.Transport), slog.String("address", l.Address.String()))
+}
+
+// Identity is a client as the verifier knows it.
+type Identity struct {
+	Username string
+	Method   string // which verifier accepted: "anonymous", "hmac", ...
+}
+
+// Verifier checks logins. Implementations are safe for concurrent use.
+type Verifier interface {
+	// Verify returns who the client is, or one of the package's errors (wrapped).
+	Verify(ctx context.Context, l *Login) (Identity, error)
+}
