@@ -1,0 +1,91 @@
+// Package cli is the command line: without a command it runs the gateway, `sub` and `pub` are a small MQTT 5 client to
+// try one with.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"lmqgate/infra/config"
+	"lmqgate/infra/telemetry"
+)
+
+// Exit statuses.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2 // wrong command, flag or environment: nothing was started
+)
+
+const usage = `lmqgate is an MQTT gateway for Apache RocketMQ light message queues.
+
+usage:
+  lmqgate                        run the gateway; it is configured by the environment only
+  lmqgate sub FILTER...          print messages as "topic payload" lines
+  lmqgate pub TOPIC [PAYLOAD|-]  publish one message; - reads the payload from standard input
+  lmqgate version
+  lmqgate help
+
+lmqgate sub --help and lmqgate pub --help list their flags.
+`
+
+// errUsage marks an error whose text was already printed together with a command's usage.
+var errUsage = errors.New("usage")
+
+// streams are a command's surroundings.
+type streams struct {
+	environ []string
+	in      io.Reader
+	out     io.Writer
+	err     io.Writer
+}
+
+// Main runs the command of args, which leave out the program's name, and returns the exit status: 0, 1 after a failure,
+// 2 after a wrong command line or environment. Cancelling ctx ends any command in order. environ is as os.Environ
+// gives it; run is the gateway. Standard input is read only by `pub TOPIC -`.
+func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, run func(context.Context, config.Config) error) int {
+	s := streams{environ: environ, in: os.Stdin, out: stdout, err: stderr}
+	if len(args) == 0 {
+		return s.gateway(ctx, run)
+	}
+	switch args[0] {
+	case "sub":
+		return s.exit(s.sub(ctx, args[1:]))
+	case "pub":
+		return s.exit(s.pub(ctx, args[1:]))
+	case "version", "-version", "--version":
+		fmt.Fprintln(stdout, telemetry.ReadBuild())
+		return exitOK
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "lmqgate: unknown command %q\n\n%s", args[0], usage)
+	return exitUsage
+}
+
+// gateway loads the configuration and runs the gateway with it.
+func (s streams) gateway(ctx context.Context, run func(context.Context, config.Config) error) int {
+	cfg, err := config.Load(s.environ)
+	if err != nil {
+		fmt.Fprintf(s.err, "lmqgate: the environment cannot be used:\n%v\n", err)
+		return exitUsage
+	}
+	return s.exit(run(ctx, cfg))
+}
+
+// exit prints the error of a command, if it was not printed before, and returns its exit status.
+func (s streams) exit(err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		return exitUsage
+	}
+	fmt.Fprintln(s.err, "lmqgate:", err)
+	return exitError
+}
