@@ -1,0 +1,141 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"lmqgate/meta/session"
+)
+
+// maxStale bounds the list of obsolete entries that Beat removes; beyond it they wait for Reconcile.
+const maxStale = 10_000
+
+// Attach makes the caller the owner of the client id. The session is recorded with its instance first, so that the
+// sweep of a dead instance finds it wherever a crash strikes; a record without a session is dropped by that sweep.
+func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.State, error) {
+	ticket, err := s.token()
+	if err != nil {
+		return session.State{}, fmt.Errorf("attach session: %w", err)
+	}
+	t := s.trip()
+	owned := t.pipe.HSet(ctx, s.keys.owned(r.Instance), r.ClientID, ticketValue(ticket))
+	reply := t.run(ctx, s.scripts.attach, s.keys.sessionParts(r.ClientID), r.Instance, ticketValue(ticket),
+		flag(r.CleanStart), millis(r.Expiry), int(r.Protocol), r.Username, r.Address)
+	if err := t.send(ctx); err != nil {
+		return session.State{}, fmt.Errorf("attach session: %w", err)
+	}
+	if err := owned.Err(); err != nil {
+		return session.State{}, fmt.Errorf("attach session: %w", err)
+	}
+	st, previous, err := readAttached(r.ClientID, newReply(reply))
+	if err != nil {
+		return session.State{}, fmt.Errorf("attach session: %w", err)
+	}
+	if previous.instance != "" && previous.instance != r.Instance {
+		s.outdated(previous)
+	}
+	return st, nil
+}
+
+// ticketValue is how a ticket is stored: format, dot, token.
+func ticketValue(token string) string { return "1." + token }
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// millis is a duration in whole milliseconds, rounded up so that only zero is zero.
+func millis(d time.Duration) string {
+	if d <= 0 {
+		return "0"
+	}
+	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
+}
+
+// readAttached reads the answer of attach.lua.
+func readAttached(clientID string, r *reply) (session.State, record, error) {
+	st := session.State{ClientID: clientID}
+	if err := r.code(); err != nil {
+		return st, record{}, err
+	}
+	st.Epoch = session.Epoch(r.uint())
+	st.Present = r.uint() == 1
+	previous := record{instance: r.string(), clientID: clientID}
+	epoch := r.optional()
+	previous.ticket = r.string()
+	if previous.instance != "" {
+		st.Previous = &session.Owner{Instance: previous.instance, Epoch: session.Epoch(epoch)}
+	}
+	st.PacketIDs = r.uint()
+	if err := readContent(&st, r); err != nil {
+		return st, record{}, err
+	}
+	var err error
+	st.Discarded, err = decodeAll(r.strings(), decodeSubscription)
+	if err == nil {
+		err = r.err
+	}
+	return st, previous, err
+}
+
+// readContent reads sub, cur, out, in.
+func readContent(st *session.State, r *reply) (err error) {
+	if st.Subscriptions, err = decodeAll(r.strings(), decodeSubscription); err != nil {
+		return err
+	}
+	if st.Cursors, err = decodeAll(r.strings(), decodeCursor); err != nil {
+		return err
+	}
+	if st.Out, err = decodeAll(r.strings(), decodeOutbound); err != nil {
+		return err
+	}
+	if st.In, err = decodeAll(r.strings(), decodeInbound); err != nil {
+		return err
+	}
+	slices.SortFunc(st.Out, func(a, b session.Outbound) int {
+		switch {
+		case a.Order < b.Order:
+			return -1
+		case a.Order > b.Order:
+			return 1
+		}
+		return 0
+	})
+	st.NextSeq, st.NextOrder = 1, 1
+	for i := range st.Subscriptions {
+		st.NextSeq = max(st.NextSeq, st.Subscriptions[i].Seq+1)
+	}
+	for i := range st.Out {
+		st.NextOrder = max(st.NextOrder, st.Out[i].Order+1)
+	}
+	return nil
+}
+
+func decodeAll[T any](values []string, decode func(string) (T, error)) ([]T, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	all := make([]T, len(values))
+	for i, v := range values {
+		var err error
+		if all[i], err = decode(v); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// outdated remembers that an instance's list names a session which it has lost.
+func (s *Store) outdated(r record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.stale) < maxStale {
+		s.stale = append(s.stale, r)
+	}
+}
