@@ -22,7 +22,7 @@ func (c *Conn) CloseWith(code StatusCode, reason string) error {
 	if !c.beginClose(code, reason) {
 		return net.ErrClosed
 	}
-	if c.wmu.TryLock() {
+	if !c.gone.Load() && c.wmu.TryLock() {
 		defer c.wmu.Unlock()
 		c.sendLast(false)
 	}
