@@ -65,7 +65,8 @@ func (c *Client) dialConfig() remoting.DialConfig {
 const startWait = 3 * time.Second
 
 // Start starts the client's goroutines. The cluster need not be up; Start only
-// gives it a moment, so that Brokers usually knows them when it returns. An
+// gives it a moment, so that usually brokers are known and
+// connected when it returns. An
 // error means that the client was started or closed before.
 func (c *Client) Start(ctx context.Context) error {
 	c.mu.Lock()
@@ -82,6 +83,11 @@ func (c *Client) Start(ctx context.Context) error {
 	select {
 	case <-c.cluster.first:
 	case <-ctx.Done():
+	}
+	for _, b := range c.Brokers() {
+		if _, err := c.cluster.link(b.Name).control.wait(ctx); err != nil {
+			break // it goes on connecting
+		}
 	}
 	return nil
 }
