@@ -14,6 +14,8 @@ var (
 	ErrRefused = errors.New("message refused by the log")
 	// ErrBusy says that a bound on waiting publications was reached; nothing was sent.
 	ErrBusy = errors.New("too many publications waiting")
+	// ErrAbandoned says that the publisher had gone before the message was sent.
+	ErrAbandoned = errors.New("publication abandoned")
 )
 
 // Place is one RocketMQ queue.
@@ -37,6 +39,9 @@ type Publication struct {
 	// Prepare, when not nil, is called once with the chosen key and place before anything is sent; the send waits until
 	// ready is called with nil. An error given to ready becomes the error of Done. Prepare must not block.
 	Prepare func(key string, place Place, ready func(error))
+	// Abandoned, when not nil, is asked right before each attempt to send; true ends the publication with ErrAbandoned
+	// instead. QoS 2 uses it: once a connection is lost, its next one, maybe elsewhere, repeats what was not sent.
+	Abandoned func() bool
 	// Done is called exactly once, after the broker's acknowledgement of every part, or with the error. It must not block.
 	// The message is not referenced any more afterwards.
 	Done func(Result, error)
