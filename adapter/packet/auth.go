@@ -46,7 +46,7 @@ func readAuth(r *reader) *Auth {
 	}
 	a.Code = r.reason(AUTH)
 	p := r.properties(inAuth)
-	for p.next() {
+	for p.next(r) {
 		switch p.id {
 		case authMethod:
 			a.Method = p.text
@@ -58,7 +58,7 @@ func readAuth(r *reader) *Auth {
 			a.User = append(a.User, p.pair)
 		}
 	}
-	p.checkAuth()
+	p.checkAuth(r)
 	if r.err == nil && a.Method == "" { // section 3.15.2.2.2
 		r.fail(ProtocolError, "AUTH without authentication method")
 	}

@@ -27,10 +27,10 @@ func readConnack(r *reader) *Connack {
 
 func (c *ConnackProperties) read(r *reader) {
 	p := r.properties(inConnack)
-	for p.next() {
+	for p.next(r) {
 		c.set(&p)
 	}
-	p.checkAuth()
+	p.checkAuth(r)
 }
 
 func (c *ConnackProperties) set(p *properties) {

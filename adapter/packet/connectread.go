@@ -70,7 +70,7 @@ func checkConnectFlags(r *reader, flags byte) {
 
 func (c *ConnectProperties) read(r *reader) {
 	p := r.properties(inConnect)
-	for p.next() {
+	for p.next(r) {
 		switch p.id {
 		case sessionExpiry:
 			c.SessionExpiry = p.num
@@ -92,16 +92,16 @@ func (c *ConnectProperties) read(r *reader) {
 			c.User = append(c.User, p.pair)
 		}
 	}
-	p.checkAuth()
+	p.checkAuth(r)
 }
 
 // checkAuth refuses authentication data without a method (section 3.1.2.11.10) and a method without a name.
-func (p *properties) checkAuth() {
+func (p *properties) checkAuth(r *reader) {
 	switch {
-	case p.r.err != nil:
+	case r.err != nil:
 	case p.has(authData) && !p.has(authMethod):
-		p.r.fail(ProtocolError, "authentication data without method")
+		r.fail(ProtocolError, "authentication data without method")
 	case p.emptyMethod:
-		p.r.fail(BadAuthenticationMethod, "authentication method is empty")
+		r.fail(BadAuthenticationMethod, "authentication method is empty")
 	}
 }

@@ -45,7 +45,7 @@ func readDisconnect(r *reader) *Disconnect {
 		return d
 	}
 	p := r.properties(inDisc)
-	for p.next() {
+	for p.next(r) {
 		switch p.id {
 		case sessionExpiry:
 			d.HasSessionExpiry, d.SessionExpiry = true, p.num

@@ -7,7 +7,7 @@ import "lmqgate/meta/message"
 type Properties = message.Properties
 
 // setMessage stores the current property in m if it is one of a message and says whether it was.
-func (p *properties) setMessage(m *Properties) bool {
+func (p *properties) setMessage(r *reader, m *Properties) bool {
 	switch p.id {
 	case payloadFormat:
 		m.HasFormat, m.PayloadFormat = true, byte(p.num)
@@ -18,7 +18,7 @@ func (p *properties) setMessage(m *Properties) bool {
 	case responseTopic:
 		m.ResponseTopic = p.text
 		if p.text == "" || hasWildcard(p.text) { // [MQTT-3.3.2-14]
-			p.r.fail(ProtocolError, "response topic is not a topic name")
+			r.fail(ProtocolError, "response topic is not a topic name")
 		}
 	case correlationData:
 		m.CorrelationData = p.binary

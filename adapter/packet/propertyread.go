@@ -6,9 +6,9 @@ import "lmqgate/meta/message"
 type UserProperty = message.UserProperty
 
 // properties walks the property list at the front of a reader. After each next, id says which property it is and the
-// field of its kind holds the value.
+// field of its kind holds the value. The reader is handed to each method, not kept: kept beside strings that go into
+// packets it would be moved to the heap.
 type properties struct {
-	r    *reader
 	in   places
 	left int    // bytes of the list not yet read
 	seen uint64 // bit per identifier
@@ -29,28 +29,28 @@ func (r *reader) properties(in places) properties {
 		r.fail(MalformedPacket, "property length: packet ends early")
 		n = 0
 	}
-	return properties{r: r, in: in, left: n}
+	return properties{in: in, left: n}
 }
 
 // next reads one property and returns false at the end of the list or at a failure.
-func (p *properties) next() bool {
-	if p.r.err != nil || p.left == 0 {
+func (p *properties) next(r *reader) bool {
+	if r.err != nil || p.left == 0 {
 		return false
 	}
-	before := len(p.r.b)
-	name := p.readID()
-	p.readValue(name)
-	p.left -= before - len(p.r.b)
-	if p.r.err == nil && p.left < 0 {
-		p.r.fail(MalformedPacket, name+": longer than the property list")
+	before := len(r.b)
+	name := p.readID(r)
+	p.readValue(r, name)
+	p.left -= before - len(r.b)
+	if r.err == nil && p.left < 0 {
+		r.fail(MalformedPacket, name+": longer than the property list")
 	}
-	return p.r.err == nil
+	return r.err == nil
 }
 
 // readID reads the identifier. One that this packet may not carry makes the packet malformed (section 2.2.2.2); a
 // second one of a kind that may stand once is a protocol error.
-func (p *properties) readID() string {
-	n := p.r.varint("property identifier")
+func (p *properties) readID(r *reader) string {
+	n := r.varint("property identifier")
 	if n > 0xff {
 		n = 0
 	}
@@ -58,11 +58,11 @@ func (p *properties) readID() string {
 	name, kind, in := p.id.rule()
 	switch {
 	case kind == kindNone:
-		p.r.fail(MalformedPacket, "unknown property")
+		r.fail(MalformedPacket, "unknown property")
 	case in&p.in == 0:
-		p.r.fail(MalformedPacket, name+" not allowed in this packet")
+		r.fail(MalformedPacket, name+" not allowed in this packet")
 	case p.seen&(1<<p.id) != 0 && !p.repeatable():
-		p.r.fail(ProtocolError, name+" given twice")
+		r.fail(ProtocolError, name+" given twice")
 	}
 	p.seen |= 1 << p.id
 	return name
@@ -76,9 +76,8 @@ func (p *properties) has(id propertyID) bool { return p.seen&(1<<id) != 0 }
 
 // readValue reads the value and checks its range; what is out of range is a protocol error, as sections 3.1.2.11 and
 // 3.2.2.3 say for each.
-func (p *properties) readValue(name string) {
+func (p *properties) readValue(r *reader, name string) {
 	_, kind, _ := p.id.rule()
-	r := p.r
 	switch kind {
 	case kindBit:
 		p.num = uint32(r.byte(name))

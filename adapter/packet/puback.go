@@ -48,7 +48,7 @@ func (p *Puback) read(r *reader, t Type) {
 // reasonAndUser reads a property list of a packet that may have no other properties than these two.
 func (r *reader) reasonAndUser(in places) (reason string, user []UserProperty) {
 	p := r.properties(in)
-	for p.next() {
+	for p.next(r) {
 		switch p.id {
 		case reasonString:
 			reason = p.text

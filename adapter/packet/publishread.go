@@ -35,7 +35,7 @@ func (p *Publish) checkTopic(r *reader) {
 
 func (p *Publish) readProperties(r *reader) {
 	props := r.properties(inPublish)
-	for props.next() {
+	for props.next(r) {
 		switch props.id {
 		case topicAlias:
 			p.TopicAlias = uint16(props.num)
@@ -45,7 +45,7 @@ func (p *Publish) readProperties(r *reader) {
 		case subscriptionID:
 			p.SubscriptionIDs = append(p.SubscriptionIDs, props.num)
 		default:
-			props.setMessage(&p.Properties)
+			props.setMessage(r, &p.Properties)
 		}
 	}
 }

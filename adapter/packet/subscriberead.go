@@ -6,7 +6,7 @@ func readSubscribe(r *reader) *Subscribe {
 	s := &Subscribe{PacketID: r.packetID()}
 	if r.version == V5 {
 		p := r.properties(inSub)
-		for p.next() {
+		for p.next(r) {
 			switch p.id {
 			case subscriptionID:
 				s.SubscriptionID = p.num

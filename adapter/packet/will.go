@@ -33,8 +33,8 @@ func readWill(r *reader, flags byte) *Will {
 	m := &Will{QoS: flags >> shiftWillQoS & 3, Retain: flags&flagWillRetain != 0}
 	if r.version == V5 {
 		p := r.properties(inWill)
-		for p.next() {
-			if !p.setMessage(&m.Properties) && p.id == willDelay {
+		for p.next(r) {
+			if !p.setMessage(r, &m.Properties) && p.id == willDelay {
 				m.Delay = p.num
 			}
 		}
