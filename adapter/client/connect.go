@@ -1,0 +1,244 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/access"
+	"lmqgate/meta/session"
+)
+
+// handshake handles CONNECT. It reports whether the client is attached; if not, the connection is closed.
+func (c *client) handshake() bool {
+	p, err := c.dec.Next()
+	if err != nil {
+		c.refuseDecode(err)
+		return false
+	}
+	c.srv.metrics.received(p.Type())
+	connect, ok := p.(*packet.Connect)
+	if !ok { // [MQTT-3.1.0-1]
+		c.bye(packet.ProtocolError, "first packet is not CONNECT")
+		return false
+	}
+	c.conn.Established()
+	c.version = connect.Version
+	connack, err := c.connect(connect)
+	if err != nil {
+		c.refuse(err)
+		return false
+	}
+	c.Send(connack.packet)
+	c.attach(connect, connack.state)
+	return true
+}
+
+// refuseDecode ends a connection whose first bytes are no CONNECT that we can serve.
+func (c *client) refuseDecode(err error) {
+	var code packet.ReasonCode
+	if !errors.As(err, &code) {
+		_ = c.conn.Close() // the peer went, or did not send CONNECT in time
+		return
+	}
+	c.version = c.dec.Version()
+	if code == packet.UnsupportedProtocolVersion || c.version == packet.V5 { // [MQTT-3.1.2-2]
+		if !c.version.Valid() {
+			c.version = packet.V311
+		}
+		c.Send(&packet.Connack{Code: code.For(packet.CONNACK)})
+	}
+	c.bye(code, err.Error())
+}
+
+// refuse answers CONNECT with a failure and closes [MQTT-3.2.2-7].
+func (c *client) refuse(err error) {
+	code := packet.UnspecifiedError
+	errors.As(err, &code)
+	ack := &packet.Connack{Code: code}
+	if c.problems {
+		ack.Properties.Reason = err.Error()
+	}
+	c.Send(ack)
+	c.bye(code, err.Error())
+}
+
+func (c *client) bye(code packet.ReasonCode, why string) {
+	c.srv.metrics.refused(code)
+	c.srv.cfg.Logger.Info("connection refused", "client_id", c.id, "reason", why, "address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
+	c.closing.Store(true)
+	c.out.finish(code)
+}
+
+// accepted is what a successful CONNECT leads to.
+type accepted struct {
+	packet *packet.Connack
+	state  session.State
+}
+
+// reject is an error with the reason code for CONNACK.
+func reject(code packet.ReasonCode, format string, args ...any) error {
+	return &packet.Error{Code: code, Msg: fmt.Sprintf(format, args...)}
+}
+
+// connect checks CONNECT and takes the session.
+func (c *client) connect(p *packet.Connect) (accepted, error) {
+	c.problems = p.Version == packet.V5 && !p.Properties.NoProblemInfo
+	c.id = p.ClientID
+	c.maxPacket = int(p.Properties.MaximumPacketSize)
+	if err := c.acceptable(p); err != nil {
+		return accepted{}, err
+	}
+	assigned := ""
+	if c.id == "" {
+		c.id = "lmq-" + rand.Text()
+		assigned = c.id
+	}
+	username, err := c.authenticate(p)
+	if err != nil {
+		return accepted{}, err
+	}
+	c.agree(p)
+	st, err := c.own(p, username)
+	if err != nil {
+		return accepted{}, err
+	}
+	ack := &packet.Connack{SessionPresent: st.Present}
+	if c.version == packet.V5 {
+		c.advertise(&ack.Properties, p, assigned)
+	}
+	return accepted{ack, st}, nil
+}
+
+// acceptable checks what does not need anybody else.
+func (c *client) acceptable(p *packet.Connect) error {
+	switch {
+	case c.srv.draining.Load():
+		return reject(packet.ServerUnavailable, "this instance is going away, connect again")
+	case !c.srv.deps.Lease.Valid():
+		return reject(packet.ServerUnavailable, "this instance has no contact to its session store")
+	case p.ClientID == "" && p.Version != packet.V5 && !p.CleanStart: // [MQTT-3.1.3-8]
+		return reject(packet.ClientIdentifierNotValid, "an empty client id needs clean session")
+	case p.Properties.AuthMethod != "":
+		return reject(packet.BadAuthenticationMethod, "authentication method %q is not offered", p.Properties.AuthMethod)
+	case p.Will != nil && p.Will.Retain && p.Version == packet.V5: // [MQTT-3.2.2-13]
+		return reject(packet.RetainNotSupported, "retained messages are not available")
+	}
+	return nil
+}
+
+func (c *client) authenticate(p *packet.Connect) (username string, err error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.srv.cfg.Redis)
+	defer cancel()
+	l := &access.Login{
+		ClientID: c.id, HasUsername: p.HasUsername, Username: p.Username, HasPassword: p.HasPassword, Password: p.Password,
+		Transport: c.conn.Kind(), Address: c.conn.RemoteIP(), Header: c.conn.Header(),
+	}
+	if t := c.conn.TLS(); t != nil && len(t.VerifiedChains) > 0 {
+		l.Certificate = t.VerifiedChains[0]
+	}
+	id, err := c.srv.deps.Verifier.Verify(ctx, l)
+	switch {
+	case err == nil:
+		return id.Username, nil
+	case errors.Is(err, access.ErrDenied):
+		return "", reject(packet.BadUserNameOrPassword, "%v", err)
+	}
+	c.srv.cfg.Logger.Warn("authentication failed to decide", "client_id", c.id, "error", err)
+	return "", reject(packet.ServerUnavailable, "authentication is unavailable, try again")
+}
+
+// agree settles session expiry and keep alive.
+func (c *client) agree(p *packet.Connect) {
+	switch {
+	case p.Version != packet.V5 && p.CleanStart:
+		c.expiry = 0
+	case p.Version != packet.V5:
+		c.expiry = c.srv.cfg.SessionExpiryMax
+	case p.Properties.SessionExpiry == 0xFFFFFFFF:
+		c.expiry = c.srv.cfg.SessionExpiryMax
+	default:
+		c.expiry = min(time.Duration(p.Properties.SessionExpiry)*time.Second, c.srv.cfg.SessionExpiryMax)
+	}
+	alive := time.Duration(p.KeepAlive) * time.Second
+	if p.Version == packet.V5 {
+		alive = min(alive, c.srv.cfg.KeepAliveMax) // Server Keep Alive says so [MQTT-3.2.2-21]
+	}
+	c.patience = int64(alive) * 3 / 2 // [MQTT-3.1.2-22]
+	c.seen.Store(c.srv.now())
+}
+
+// own takes the session from whoever holds it: one round trip, nobody is waited for (decision 5).
+func (c *client) own(p *packet.Connect, username string) (session.State, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.srv.cfg.Redis)
+	defer cancel()
+	if old := c.srv.claim(c); old != nil {
+		old.Close(packet.SessionTakenOver) // [MQTT-3.1.4-3]
+	}
+	st, err := c.srv.deps.Sessions.Attach(ctx, session.AttachRequest{
+		ClientID: c.id, Instance: c.srv.cfg.Instance, CleanStart: p.CleanStart, Expiry: c.expiry,
+		Protocol: byte(p.Version), Username: username, Address: c.conn.RemoteIP().String(),
+	})
+	if err != nil {
+		c.srv.forget(c)
+		c.srv.cfg.Logger.Warn("attaching a session failed", "client_id", c.id, "error", err)
+		if errors.Is(err, session.ErrFormat) {
+			return st, reject(packet.UnspecifiedError, "the stored session was written by a newer version")
+		}
+		return st, reject(packet.ServerUnavailable, "sessions are unavailable, try again")
+	}
+	c.epoch = st.Epoch
+	if st.Previous != nil && st.Previous.Instance != c.srv.cfg.Instance && c.srv.deps.Words != nil {
+		w := session.Word{Kind: "lost", ClientID: c.id, Epoch: st.Previous.Epoch}
+		if err := c.srv.deps.Words.Tell(ctx, st.Previous.Instance, w); err != nil {
+			c.log(slog.LevelInfo, "telling the previous owner failed; it will find out", "error", err)
+		}
+	}
+	c.srv.release(ctx, c.id, st.Discarded)
+	return st, nil
+}
+
+// advertise tells a 5.0 client what was agreed and what is served.
+func (c *client) advertise(a *packet.ConnackProperties, p *packet.Connect, assigned string) {
+	cfg := &c.srv.cfg
+	a.AssignedClientID = assigned // [MQTT-3.1.3-7]
+	a.ReceiveMaximum = uint16(min(cfg.ReceiveMaximum, 65535))
+	a.MaximumPacketSize = uint32(cfg.MaxPacketSize)
+	a.TopicAliasMaximum = uint16(cfg.TopicAliases)
+	a.NoRetain, a.NoShared = true, true
+	if asked := p.Properties.SessionExpiry; time.Duration(asked)*time.Second != c.expiry {
+		a.HasSessionExpiry, a.SessionExpiry = true, uint32(c.expiry/time.Second) // [MQTT-3.2.2-...] section 3.2.2.3.2
+	}
+	if time.Duration(p.KeepAlive)*time.Second > cfg.KeepAliveMax {
+		a.HasServerKeepAlive, a.ServerKeepAlive = true, uint16(cfg.KeepAliveMax/time.Second)
+	}
+}
+
+// attach starts serving the session.
+func (c *client) attach(p *packet.Connect, st session.State) {
+	deps := &c.srv.deps
+	c.writer = deps.Committer.Writer(c.id, c.epoch, c.lost)
+	c.in.restore(c, st)
+	c.writer.Add(&c.in)
+	c.lane = deps.Lanes.NewLane()
+	c.delivery = deps.Deliver.Attach(st, AttachOptions{
+		Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum),
+	}, c, c.writer)
+	c.attached.Store(true)
+	c.delivery.Wake()
+	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
+}
+
+// lost is the committer's word that the session cannot be written any more.
+func (c *client) lost(err error) {
+	if errors.Is(err, session.ErrFenced) {
+		c.Close(packet.SessionTakenOver)
+		return
+	}
+	c.log(slog.LevelWarn, "session cannot be written", "error", err)
+	c.Close(packet.ServerBusy)
+}

@@ -1,0 +1,65 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/session"
+)
+
+// Conn is the byte stream of a client.
+type Conn interface {
+	io.ReadWriteCloser
+	SetWriteDeadline(t time.Time) error
+	Kind() string // "ws", "tcp", "tls"
+	RemoteIP() netip.Addr
+	Header() http.Header
+	TLS() *tls.ConnectionState
+	// Established says that CONNECT came in time.
+	Established()
+	// Bye closes the stream in the way of its transport for the given MQTT reason, without waiting long for the peer.
+	Bye(code packet.ReasonCode)
+}
+
+// Link is what a Delivery writes to; *client implements it.
+type Link interface {
+	Version() packet.Version
+	MaxPacket() int
+	Send(p packet.Packet)
+	Full() bool
+	Close(code packet.ReasonCode)
+}
+
+// Delivery is the outbound side of one attached session.
+type Delivery interface {
+	Subscribe(ctx context.Context, requests []session.Subscription) []packet.ReasonCode
+	Unsubscribe(ctx context.Context, filters []string) []packet.ReasonCode
+	Subscriptions() int
+	Puback(id uint16)
+	Pubrec(id uint16, code packet.ReasonCode)
+	Pubcomp(id uint16)
+	Wake()
+	// Close writes what is left and stops delivering.
+	Close(ctx context.Context) error
+}
+
+// Deliverer attaches sessions.
+type Deliverer interface {
+	Attach(st session.State, o AttachOptions, l Link, w *session.Writer) Delivery
+}
+
+// AttachOptions say how a session is served.
+type AttachOptions struct {
+	Persistent     bool
+	ReceiveMaximum int // the client's; 0 = 65,535
+}
+
+// Lease says whether this instance may still act for its sessions: its heartbeat has not lapsed (decision 5).
+type Lease interface {
+	Valid() bool
+}
