@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"time"
 
 	"lmqgate/adapter/rocketmq/remoting"
 	"lmqgate/infra/minimq/store"
@@ -26,7 +25,6 @@ const (
 	codeInvalidParameter  = 29
 	codeNoMessage         = 208
 	codeBatchAck          = 200151
-	expireEvery           = 10 * time.Second
 )
 
 // Broker is one broker, a master. All its state is its own.
@@ -196,8 +194,6 @@ func (b *Broker) answer(c *conn, req *remoting.Command, a *args) *remoting.Comma
 		return b.pop(c, req, a)
 	case remoting.AckMessage:
 		return b.ack(c, a)
-	case codeBatchAck:
-		return b.batchAck(req)
 	case remoting.ChangeMessageInvisibleTime:
 		return b.changeInvisible(c, a)
 	}

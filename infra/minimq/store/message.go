@@ -31,7 +31,7 @@ const (
 
 // Properties that the store reads.
 const (
-	propertyOriginGroup = "__ORIGIN_GROUP__"
+	propertyOriginGroup = "ORIGIN_GROUP"
 	maxProperties       = 1<<15 - 1
 )
 

@@ -1,0 +1,190 @@
+package minimq
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"lmqgate/infra/minimq/store"
+)
+
+// How long RocketMQ keeps a checkpoint in memory before it is written and the
+// group's offset moves past its messages, acknowledged or not: 10 s, or until 3 s
+// before they return; not at all if they return within 4.5 s.
+const (
+	checkStay  = 10 * time.Second
+	checkEarly = 3 * time.Second
+	checkShort = checkEarly + 1500*time.Millisecond
+)
+
+// Properties of a message that returned.
+const (
+	propFirstPop    = "1ST_POP_TIME"
+	propOriginGroup = "ORIGIN_GROUP"
+)
+
+// checkKey names a checkpoint as an acknowledgement does.
+type checkKey struct {
+	offsetKey
+	start, popTime int64
+}
+
+// checkpoint is what one POP took from one queue.
+type checkpoint struct {
+	key     checkKey
+	offsets []int64 // not acknowledged yet
+	next    int64   // the group's offset behind it; -1: none
+	stored  bool    // the group's offset may move past it
+	store   *alarm
+	revive  *alarm
+}
+
+// offset is where a group's next POP begins. A group without an offset begins at
+// 0 while message 0 is there, whatever it asks for; else, if it asks for the end,
+// at the last message.
+func (t *popTable) offset(k offsetKey, fromMax bool) int64 {
+	offset := t.b.offsets.get(k)
+	if offset < 0 {
+		lowest := t.b.store.MinOffset(k.topic, k.queue)
+		switch {
+		case !fromMax || strings.HasPrefix(k.topic, store.RetryPrefix):
+			offset = lowest
+		case lowest <= 0 && t.b.store.Has(k.topic, k.queue, 0):
+			offset = 0
+		default:
+			offset = max(t.b.store.MaxOffset(k.topic, k.queue)-1, 0)
+		}
+		t.b.offsets.commit(k, offset)
+	}
+	if list := t.commits[k]; len(list) > 0 {
+		offset = max(offset, list[len(list)-1].next)
+	}
+	return offset
+}
+
+// check keeps a checkpoint until its messages are acknowledged or return.
+func (t *popTable) check(k offsetKey, start int64, offsets []int64, next int64, invisible time.Duration, at time.Time) checkKey {
+	ck := &checkpoint{key: checkKey{k, start, at.UnixMilli()}, offsets: slices.Clone(offsets), next: next}
+	for t.checks[ck.key] != nil {
+		ck.key.popTime++
+	}
+	t.checks[ck.key] = ck
+	if next >= 0 {
+		t.commits[k] = append(t.commits[k], ck)
+	}
+	back := at.Add(invisible)
+	ck.revive = t.b.timers.add(back.Add(t.b.cfg.ReviveDelay), func() { t.bringBack(ck) })
+	if invisible < checkShort {
+		ck.stored = true
+		t.commit(k)
+	} else if next >= 0 {
+		due := at.Add(checkStay)
+		if early := back.Add(-checkEarly); early.Before(due) {
+			due = early
+		}
+		ck.store = t.b.timers.add(due, func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			ck.stored = true
+			t.commit(k)
+		})
+	}
+	return ck.key
+}
+
+// skip moves a group's offset past messages that it does not want.
+func (t *popTable) skip(k offsetKey, next int64) {
+	t.commits[k] = append(t.commits[k], &checkpoint{next: next, stored: true})
+	t.commit(k)
+}
+
+// commit moves a group's offset past the checkpoints that are done, in order.
+func (t *popTable) commit(k offsetKey) {
+	list := t.commits[k]
+	for len(list) > 0 && (list[0].stored || len(list[0].offsets) == 0) {
+		t.b.offsets.commit(k, list[0].next)
+		list = list[1:]
+	}
+	if t.commits[k] = list; len(list) == 0 {
+		delete(t.commits, k)
+	}
+}
+
+// done acknowledges one message. An unknown checkpoint or offset is ignored, as
+// RocketMQ does.
+func (t *popTable) done(key checkKey, offset int64) {
+	ck := t.checks[key]
+	if ck == nil {
+		return
+	}
+	if i := slices.Index(ck.offsets, offset); i >= 0 {
+		ck.offsets = slices.Delete(ck.offsets, i, i+1)
+	}
+	if len(ck.offsets) > 0 {
+		return
+	}
+	delete(t.checks, key)
+	t.b.timers.remove(ck.store)
+	t.b.timers.remove(ck.revive)
+	t.commit(key.offsetKey)
+}
+
+// bringBack stores the messages of a checkpoint that were not acknowledged once
+// more, in the retry topic of their group.
+func (t *popTable) bringBack(ck *checkpoint) {
+	t.mu.Lock()
+	if t.checks[ck.key] != ck {
+		t.mu.Unlock()
+		return
+	}
+	left := slices.Clone(ck.offsets)
+	t.mu.Unlock()
+	for i, offset := range left {
+		if errors.Is(t.retry(ck, offset), store.ErrUnavailable) {
+			t.mu.Lock()
+			ck.offsets = left[i:]
+			ck.revive = t.b.timers.add(t.b.cfg.Now().Add(putRetry), func() { t.bringBack(ck) })
+			t.mu.Unlock()
+			return
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.checks, ck.key)
+	ck.offsets = nil
+	t.commit(ck.key.offsetKey)
+}
+
+// retry stores one message in the retry topic. Messages that have expired, or
+// whose topic or group are gone, do not return.
+func (t *popTable) retry(ck *checkpoint, offset int64) error {
+	k := ck.key
+	r := t.b.store.Get(k.topic, k.queue, offset, 1, nil)
+	if len(r.Messages) == 0 || r.Offsets[0] != offset || !t.b.groups.has(k.group) || !t.b.hasTopic(k.topic) {
+		return nil
+	}
+	p, err := store.Parse(r.Messages[0])
+	if err != nil {
+		return err
+	}
+	m := p.Message
+	if !strings.HasPrefix(m.Topic, store.RetryPrefix) {
+		m.Topic = popRetryTopic(k.group, k.topic)
+	}
+	if m.Reconsume == 0 || m.Properties[propFirstPop] == "" {
+		m.Properties[propFirstPop] = itoa(k.popTime)
+	}
+	m.Properties[propOriginGroup] = k.group
+	m.QueueID = 0
+	m.Reconsume++
+	m.BornHost = t.b.ep.addrPort()
+	if !t.b.hasTopic(m.Topic) {
+		t.b.makeTopic(m.Topic, 1)
+		if at := (offsetKey{k.group, m.Topic, 0}); t.b.offsets.get(at) < 0 {
+			t.b.offsets.commit(at, 0)
+		}
+	}
+	_, err = t.b.store.Put(&m)
+	return err
+}
