@@ -15,17 +15,28 @@ func TestAcks(t *testing.T) {
 	}
 	bothWays(t, append(cases, []wireCase{
 		{name: "PUBREL sent again", version: V31, listing: `6a 02 00 01`, packet: &Pubrel{PacketID: 1}, oneWay: true},
-		{name: "PUBACK with code", version: V5, listing: `40 03 00 01 10`,
-			packet: &Puback{PacketID: 1, Code: NoMatchingSubscribers}},
-		{name: "PUBACK with code 0", version: V5, listing: `40 03 00 01 00`,
-			packet: &Puback{PacketID: 1}, oneWay: true},
-		{name: "PUBACK with empty properties", version: V5, listing: `40 04 00 01 87 00`,
-			packet: &Puback{PacketID: 1, Code: NotAuthorized}, oneWay: true},
-		{name: "PUBREC with code", version: V5, listing: `50 03 00 01 97`,
-			packet: &Pubrec{PacketID: 1, Code: QuotaExceeded}},
-		{name: "PUBREL with code", version: V5, listing: `62 03 00 01 92`,
-			packet: &Pubrel{PacketID: 1, Code: PacketIdentifierNotFound}},
-		{name: "PUBCOMP with everything", version: V5, listing: `
+		{
+			name: "PUBACK with code", version: V5, listing: `40 03 00 01 10`,
+			packet: &Puback{PacketID: 1, Code: NoMatchingSubscribers},
+		},
+		{
+			name: "PUBACK with code 0", version: V5, listing: `40 03 00 01 00`,
+			packet: &Puback{PacketID: 1}, oneWay: true,
+		},
+		{
+			name: "PUBACK with empty properties", version: V5, listing: `40 04 00 01 87 00`,
+			packet: &Puback{PacketID: 1, Code: NotAuthorized}, oneWay: true,
+		},
+		{
+			name: "PUBREC with code", version: V5, listing: `50 03 00 01 97`,
+			packet: &Pubrec{PacketID: 1, Code: QuotaExceeded},
+		},
+		{
+			name: "PUBREL with code", version: V5, listing: `62 03 00 01 92`,
+			packet: &Pubrel{PacketID: 1, Code: PacketIdentifierNotFound},
+		},
+		{
+			name: "PUBCOMP with everything", version: V5, listing: `
 			70 10 00 01
 			92                      // packet identifier not found
 			0c                      // 12 bytes of properties
@@ -34,9 +45,12 @@ func TestAcks(t *testing.T) {
 			packet: &Pubcomp{
 				PacketID: 1, Code: PacketIdentifierNotFound, Reason: "no",
 				User: []UserProperty{{Key: "k", Value: "v"}},
-			}},
-		{name: "PUBACK with a reason only", version: V5, listing: `40 09 00 01 00 05 1f 00 02 'ok'`,
-			packet: &Puback{PacketID: 1, Reason: "ok"}},
+			},
+		},
+		{
+			name: "PUBACK with a reason only", version: V5, listing: `40 09 00 01 00 05 1f 00 02 'ok'`,
+			packet: &Puback{PacketID: 1, Reason: "ok"},
+		},
 	}...))
 }
 

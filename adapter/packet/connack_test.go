@@ -9,15 +9,20 @@ func TestConnack(t *testing.T) {
 		{name: "refused", version: V311, listing: `20 02 00 05`, packet: &Connack{Code: 5}},
 		{name: "accepted", version: V31, listing: `20 02 00 00`, packet: &Connack{}},
 		{name: "reserved byte is not used", version: V31, listing: `20 02 ff 04`, packet: &Connack{Code: 4}, oneWay: true},
-		{name: "accepted", version: V5, listing: `
+		{
+			name: "accepted", version: V5, listing: `
 			20 03 01 00 // session present, success
 			00          // no properties`,
-			packet: &Connack{SessionPresent: true}},
-		{name: "refused with a reason", version: V5, listing: `
+			packet: &Connack{SessionPresent: true},
+		},
+		{
+			name: "refused with a reason", version: V5, listing: `
 			20 08 00 87       // not authorized
 			05 1f 00 02 'no'  // reason string`,
-			packet: &Connack{Code: NotAuthorized, Properties: ConnackProperties{Reason: "no"}}},
-		{name: "everything", version: V5, listing: `
+			packet: &Connack{Code: NotAuthorized, Properties: ConnackProperties{Reason: "no"}},
+		},
+		{
+			name: "everything", version: V5, listing: `
 			20 4d 00 00
 			4a                      // 74 bytes of properties
 			11 00 00 00 00          // session expiry 0
@@ -42,7 +47,8 @@ func TestConnack(t *testing.T) {
 				User:       []UserProperty{{Key: "a", Value: "b"}, {Key: "a", Value: "a"}},
 				NoWildcard: true, NoSubscriptionIDs: true, NoShared: true, HasServerKeepAlive: true,
 				ResponseInfo: "i", ServerReference: "h:443", AuthMethod: "M", AuthData: []byte{},
-			}}},
+			}},
+		},
 	})
 }
 

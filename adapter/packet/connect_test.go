@@ -9,22 +9,29 @@ import (
 
 func TestConnect(t *testing.T) {
 	bothWays(t, []wireCase{
-		{name: "smallest", version: V311, listing: `
+		{
+			name: "smallest", version: V311, listing: `
 			10 0d         // CONNECT
 			00 04 'MQTT'  // protocol name
 			04 02 00 3c   // level, clean session, keep alive 60
 			00 01 'c'     // client id`,
-			packet: &Connect{Version: V311, CleanStart: true, KeepAlive: 60, ClientID: "c"}},
-		{name: "no client id, clean", version: V311, listing: `
+			packet: &Connect{Version: V311, CleanStart: true, KeepAlive: 60, ClientID: "c"},
+		},
+		{
+			name: "no client id, clean", version: V311, listing: `
 			10 0c 00 04 'MQTT' 04 02 00 00 00 00`,
-			packet: &Connect{Version: V311, CleanStart: true}},
-		{name: "smallest", version: V31, listing: `
+			packet: &Connect{Version: V311, CleanStart: true},
+		},
+		{
+			name: "smallest", version: V31, listing: `
 			10 0f            // CONNECT
 			00 06 'MQIsdp'   // protocol name
 			03 00 00 3c      // level, flags, keep alive 60
 			00 01 'c'        // client id`,
-			packet: &Connect{Version: V31, KeepAlive: 60, ClientID: "c"}},
-		{name: "everything", version: V31, listing: `
+			packet: &Connect{Version: V31, KeepAlive: 60, ClientID: "c"},
+		},
+		{
+			name: "everything", version: V31, listing: `
 			10 1f 00 06 'MQIsdp'
 			03 ee 00 0a      // user name, password, will retain, will QoS 1, will, clean
 			00 01 'c'        // client id
@@ -34,14 +41,20 @@ func TestConnect(t *testing.T) {
 				Version: V31, CleanStart: true, KeepAlive: 10, ClientID: "c",
 				HasUsername: true, Username: "u", HasPassword: true, Password: []byte("pw"),
 				Will: &Will{Topic: "w/t", Payload: []byte("by"), QoS: 1, Retain: true},
-			}},
-		{name: "flags without strings", version: V31, listing: `
+			},
+		},
+		{
+			name: "flags without strings", version: V31, listing: `
 			10 0f 00 06 'MQIsdp' 03 c0 00 3c 00 01 'c'`,
-			packet: &Connect{Version: V31, KeepAlive: 60, ClientID: "c"}, oneWay: true},
-		{name: "padded remaining length", version: V311, listing: `
+			packet: &Connect{Version: V31, KeepAlive: 60, ClientID: "c"}, oneWay: true,
+		},
+		{
+			name: "padded remaining length", version: V311, listing: `
 			10 8d 00 00 04 'MQTT' 04 02 00 3c 00 01 'c'`,
-			packet: &Connect{Version: V311, CleanStart: true, KeepAlive: 60, ClientID: "c"}, oneWay: true},
-		{name: "will, user, empty password", version: V311, listing: `
+			packet: &Connect{Version: V311, CleanStart: true, KeepAlive: 60, ClientID: "c"}, oneWay: true,
+		},
+		{
+			name: "will, user, empty password", version: V311, listing: `
 			10 17 00 04 'MQTT'
 			04 d4 00 00      // user name, password, will QoS 2, will
 			00 01 'c'
@@ -50,16 +63,22 @@ func TestConnect(t *testing.T) {
 			packet: &Connect{
 				Version: V311, ClientID: "c", HasUsername: true, Username: "u", HasPassword: true, Password: []byte{},
 				Will: &Will{Topic: "w", Payload: []byte{}, QoS: 2},
-			}},
-		{name: "smallest", version: V5, listing: `
+			},
+		},
+		{
+			name: "smallest", version: V5, listing: `
 			10 0d 00 04 'MQTT' 05 00 00 00
 			00               // no properties
 			00 00            // no client id`,
-			packet: &Connect{Version: V5}},
-		{name: "password without user name", version: V5, listing: `
+			packet: &Connect{Version: V5},
+		},
+		{
+			name: "password without user name", version: V5, listing: `
 			10 10 00 04 'MQTT' 05 40 00 00 00 00 00 00 01 'p'`,
-			packet: &Connect{Version: V5, HasPassword: true, Password: []byte("p")}},
-		{name: "everything", version: V5, listing: `
+			packet: &Connect{Version: V5, HasPassword: true, Password: []byte("p")},
+		},
+		{
+			name: "everything", version: V5, listing: `
 			10 72 00 04 'MQTT'
 			05 ee 01 2c                // user name, password, will retain, will QoS 1, will, clean; 300 s
 			28                         // 40 bytes of properties
@@ -97,15 +116,18 @@ func TestConnect(t *testing.T) {
 						ResponseTopic: "r/t", CorrelationData: []byte("id"), User: []UserProperty{{Key: "k", Value: "v12"}},
 					},
 				},
-			}},
-		{name: "defaults spelled out", version: V5, listing: `
+			},
+		},
+		{
+			name: "defaults spelled out", version: V5, listing: `
 			10 19 00 04 'MQTT' 05 02 00 00
 			0c                         // 12 bytes of properties
 			11 00 00 00 00             // session expiry 0
 			22 00 00                   // topic alias maximum 0
 			17 01 19 00                // problem information, no response information
 			00 00`,
-			packet: &Connect{Version: V5, CleanStart: true}, oneWay: true},
+			packet: &Connect{Version: V5, CleanStart: true}, oneWay: true,
+		},
 	})
 }
 

@@ -24,7 +24,8 @@ func TestDisconnect(t *testing.T) {
 		{name: "code 0", version: V5, listing: `e0 01 00`, packet: &Disconnect{}, oneWay: true},
 		{name: "code 0, no properties", version: V5, listing: `e0 02 00 00`, packet: &Disconnect{}, oneWay: true},
 		{name: "taken over", version: V5, listing: `e0 01 8e`, packet: &Disconnect{Code: SessionTakenOver}},
-		{name: "everything", version: V5, listing: `
+		{
+			name: "everything", version: V5, listing: `
 			e0 18 04                // disconnect with will message
 			16                      // 22 bytes of properties
 			11 ff ff ff ff          // session expiry
@@ -34,7 +35,8 @@ func TestDisconnect(t *testing.T) {
 			packet: &Disconnect{
 				Code: DisconnectWithWill, HasSessionExpiry: true, SessionExpiry: 0xffffffff, Reason: "by",
 				ServerReference: "s2", User: []UserProperty{{Key: "k", Value: "v"}},
-			}},
+			},
+		},
 	})
 	refused(t, []badCase{
 		{"with a body", V311, `e0 01 00`, MalformedPacket},
@@ -62,7 +64,8 @@ func TestDisconnect(t *testing.T) {
 func TestAuth(t *testing.T) {
 	bothWays(t, []wireCase{
 		{name: "empty", version: V5, listing: `f0 00`, packet: &Auth{}},
-		{name: "everything", version: V5, listing: `
+		{
+			name: "everything", version: V5, listing: `
 			f0 18 18                // continue authentication
 			16                      // 22 bytes of properties
 			15 00 02 'MD'           // method
@@ -72,9 +75,12 @@ func TestAuth(t *testing.T) {
 			packet: &Auth{
 				Code: ContinueAuthentication, Method: "MD", Data: []byte{1, 2}, Reason: "go",
 				User: []UserProperty{{Key: "k", Value: "v"}},
-			}},
-		{name: "re-authenticate", version: V5, listing: `f0 06 19 04 15 00 01 'M'`,
-			packet: &Auth{Code: ReAuthenticate, Method: "M"}},
+			},
+		},
+		{
+			name: "re-authenticate", version: V5, listing: `f0 06 19 04 15 00 01 'M'`,
+			packet: &Auth{Code: ReAuthenticate, Method: "M"},
+		},
 	})
 	refused(t, []badCase{
 		{"in 3.1.1", V311, `f0 00`, MalformedPacket},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -151,6 +152,9 @@ func FuzzPublish(f *testing.F) {
 		}
 		b, err := p.Append(nil, v)
 		if err != nil {
+			if encodable(p, v) {
+				t.Fatalf("%+v refused: %v", p, err)
+			}
 			return
 		}
 		if len(b) != p.EncodedSize(v) {
@@ -168,4 +172,22 @@ func FuzzPublish(f *testing.F) {
 			QoS: p.QoS, DUP: p.DUP, Retain: p.Retain, PacketID: p.PacketID, TopicAlias: p.TopicAlias, SubscriptionIDs: p.SubscriptionIDs,
 		})
 	})
+}
+
+// encodable says, in other words than the encoder, whether a PUBLISH is allowed.
+func encodable(p *Publish, v Version) bool {
+	for _, s := range []string{p.Topic, p.Properties.ContentType, p.Properties.ResponseTopic} {
+		if len(s) > 60000 || strings.ToValidUTF8(s, "") != s || strings.Contains(s, "\x00") {
+			return false
+		}
+	}
+	for _, u := range p.Properties.User {
+		if len(u.Key) > 60000 || strings.ToValidUTF8(u.Key, "") != u.Key || strings.Contains(u.Key, "\x00") {
+			return false
+		}
+	}
+	named := p.Topic != "" || v == V5 && p.TopicAlias != 0
+	ids := len(p.SubscriptionIDs) == 0 || p.SubscriptionIDs[0] < 1<<28
+	plain := !strings.Contains(p.Topic+p.Properties.ResponseTopic, "+") && !strings.Contains(p.Topic+p.Properties.ResponseTopic, "#")
+	return named && ids && plain && p.QoS < 3 && (p.QoS == 0 || p.PacketID != 0)
 }

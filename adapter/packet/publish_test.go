@@ -8,27 +8,42 @@ import (
 
 func TestPublish(t *testing.T) {
 	bothWays(t, []wireCase{
-		{name: "QoS 0", version: V31, listing: `30 05 00 01 't' 'hi'`,
-			packet: &Publish{Topic: "t", Payload: []byte("hi")}},
-		{name: "QoS 0, DUP without meaning", version: V31, listing: `38 05 00 01 't' 'hi'`,
-			packet: &Publish{Topic: "t", Payload: []byte("hi")}, oneWay: true},
-		{name: "QoS 0, empty payload", version: V311, listing: `30 03 00 01 't'`,
-			packet: &Publish{Topic: "t", Payload: []byte{}}},
-		{name: "QoS 1, retained", version: V311, listing: `
+		{
+			name: "QoS 0", version: V31, listing: `30 05 00 01 't' 'hi'`,
+			packet: &Publish{Topic: "t", Payload: []byte("hi")},
+		},
+		{
+			name: "QoS 0, DUP without meaning", version: V31, listing: `38 05 00 01 't' 'hi'`,
+			packet: &Publish{Topic: "t", Payload: []byte("hi")}, oneWay: true,
+		},
+		{
+			name: "QoS 0, empty payload", version: V311, listing: `30 03 00 01 't'`,
+			packet: &Publish{Topic: "t", Payload: []byte{}},
+		},
+		{
+			name: "QoS 1, retained", version: V311, listing: `
 			33 09            // QoS 1, RETAIN
 			00 03 'a/b'
 			12 34            // packet id
 			'hi'`,
-			packet: &Publish{QoS: 1, Retain: true, Topic: "a/b", PacketID: 0x1234, Payload: []byte("hi")}},
-		{name: "QoS 2, DUP", version: V311, listing: `3c 06 00 01 't' ff ff 00`,
-			packet: &Publish{DUP: true, QoS: 2, Topic: "t", PacketID: 0xffff, Payload: []byte{0}}},
-		{name: "QoS 0", version: V5, listing: `30 06 00 01 't' 00 'hi'`,
-			packet: &Publish{Topic: "t", Payload: []byte("hi")}},
-		{name: "alias for the topic", version: V5, listing: `
+			packet: &Publish{QoS: 1, Retain: true, Topic: "a/b", PacketID: 0x1234, Payload: []byte("hi")},
+		},
+		{
+			name: "QoS 2, DUP", version: V311, listing: `3c 06 00 01 't' ff ff 00`,
+			packet: &Publish{DUP: true, QoS: 2, Topic: "t", PacketID: 0xffff, Payload: []byte{0}},
+		},
+		{
+			name: "QoS 0", version: V5, listing: `30 06 00 01 't' 00 'hi'`,
+			packet: &Publish{Topic: "t", Payload: []byte("hi")},
+		},
+		{
+			name: "alias for the topic", version: V5, listing: `
 			30 06 00 00      // empty topic
 			03 23 00 07      // topic alias 7`,
-			packet: &Publish{TopicAlias: 7, Payload: []byte{}}},
-		{name: "everything", version: V5, listing: `
+			packet: &Publish{TopicAlias: 7, Payload: []byte{}},
+		},
+		{
+			name: "everything", version: V5, listing: `
 			3b 41            // DUP, QoS 1, RETAIN
 			00 03 'a/b' 00 01
 			36               // 54 bytes of properties
@@ -50,13 +65,16 @@ func TestPublish(t *testing.T) {
 					HasExpiry: true, HasFormat: true, ContentType: "js", ResponseTopic: "r/", CorrelationData: []byte{},
 					User: []UserProperty{{Key: "two", Value: "2"}, {Key: "z"}, {Key: "two", Value: "2"}},
 				},
-			}},
-		{name: "other order", version: V5, listing: `
+			},
+		},
+		{
+			name: "other order", version: V5, listing: `
 			30 0d 00 01 't' 09 01 01 02 00 00 00 05 0b 03`,
 			packet: &Publish{
 				Topic: "t", Payload: []byte{}, SubscriptionIDs: []uint32{3},
 				Properties: Properties{HasFormat: true, PayloadFormat: 1, HasExpiry: true, Expiry: 5},
-			}, oneWay: true},
+			}, oneWay: true,
+		},
 	})
 }
 

@@ -116,6 +116,20 @@ func (r *reader) reason(t Type) ReasonCode {
 	return c
 }
 
+// filters counts the strings from here to the end of the packet, each followed by extra bytes, so that their slice is
+// allocated once. Where the packet is broken it counts up to there.
+func (r *reader) filters(extra int) int {
+	n := 0
+	for b := r.b; len(b) >= 2; n++ {
+		size := 2 + int(binary.BigEndian.Uint16(b)) + extra
+		if size > len(b) {
+			break
+		}
+		b = b[size:]
+	}
+	return n
+}
+
 // end checks that nothing is left and returns the first failure.
 func (r *reader) end() error {
 	if r.err == nil && len(r.b) > 0 {

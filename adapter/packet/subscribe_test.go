@@ -7,20 +7,31 @@ import (
 
 func TestSubscribe(t *testing.T) {
 	bothWays(t, []wireCase{
-		{name: "two filters", version: V311, listing: `
+		{
+			name: "two filters", version: V311, listing: `
 			82 0e 00 0a
 			00 03 'a/b' 01
 			00 03 '+/#' 02`,
-			packet: &Subscribe{PacketID: 10, Filters: []Subscription{{Filter: "a/b", QoS: 1}, {Filter: "+/#", QoS: 2}}}},
-		{name: "sent again", version: V31, listing: `8a 06 00 01 00 01 'a' 00`,
-			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a"}}}, oneWay: true},
-		{name: "upper option bits are not used", version: V31, listing: `82 06 00 01 00 01 'a' fd`,
-			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a", QoS: 1}}}, oneWay: true},
-		{name: "one filter", version: V31, listing: `82 06 00 01 00 01 'a' 02`,
-			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a", QoS: 2}}}},
-		{name: "one filter", version: V5, listing: `82 07 00 01 00 00 01 'a' 00`,
-			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a"}}}},
-		{name: "everything", version: V5, listing: `
+			packet: &Subscribe{PacketID: 10, Filters: []Subscription{{Filter: "a/b", QoS: 1}, {Filter: "+/#", QoS: 2}}},
+		},
+		{
+			name: "sent again", version: V31, listing: `8a 06 00 01 00 01 'a' 00`,
+			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a"}}}, oneWay: true,
+		},
+		{
+			name: "upper option bits are not used", version: V31, listing: `82 06 00 01 00 01 'a' fd`,
+			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a", QoS: 1}}}, oneWay: true,
+		},
+		{
+			name: "one filter", version: V31, listing: `82 06 00 01 00 01 'a' 02`,
+			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a", QoS: 2}}},
+		},
+		{
+			name: "one filter", version: V5, listing: `82 07 00 01 00 00 01 'a' 00`,
+			packet: &Subscribe{PacketID: 1, Filters: []Subscription{{Filter: "a"}}},
+		},
+		{
+			name: "everything", version: V5, listing: `
 			82 25 00 01
 			0a                       // 10 bytes of properties
 			0b 80 01                 // subscription identifier 128
@@ -35,7 +46,8 @@ func TestSubscribe(t *testing.T) {
 					{Filter: "$share/g/t/#", QoS: 2, RetainAsPublished: true, RetainHandling: 1},
 					{Filter: "t/", NoLocal: true},
 				},
-			}},
+			},
+		},
 	})
 }
 
@@ -72,17 +84,25 @@ func TestSubscribeRefused(t *testing.T) {
 
 func TestSuback(t *testing.T) {
 	bothWays(t, []wireCase{
-		{name: "codes", version: V31, listing: `90 05 00 01 00 01 02`,
-			packet: &Suback{PacketID: 1, Codes: []ReasonCode{0, 1, 2}}},
-		{name: "codes", version: V311, listing: `90 04 00 01 02 80`,
-			packet: &Suback{PacketID: 1, Codes: []ReasonCode{GrantedQoS2, UnspecifiedError}}},
-		{name: "codes", version: V5, listing: `90 06 00 01 00 01 87 9e`,
-			packet: &Suback{PacketID: 1, Codes: []ReasonCode{GrantedQoS1, NotAuthorized, SharedSubscriptionsNotSupported}}},
-		{name: "properties", version: V5, listing: `90 10 00 01 0c 1f 00 02 'no' 26 00 01 'k' 00 01 'v' 8f`,
+		{
+			name: "codes", version: V31, listing: `90 05 00 01 00 01 02`,
+			packet: &Suback{PacketID: 1, Codes: []ReasonCode{0, 1, 2}},
+		},
+		{
+			name: "codes", version: V311, listing: `90 04 00 01 02 80`,
+			packet: &Suback{PacketID: 1, Codes: []ReasonCode{GrantedQoS2, UnspecifiedError}},
+		},
+		{
+			name: "codes", version: V5, listing: `90 06 00 01 00 01 87 9e`,
+			packet: &Suback{PacketID: 1, Codes: []ReasonCode{GrantedQoS1, NotAuthorized, SharedSubscriptionsNotSupported}},
+		},
+		{
+			name: "properties", version: V5, listing: `90 10 00 01 0c 1f 00 02 'no' 26 00 01 'k' 00 01 'v' 8f`,
 			packet: &Suback{
 				PacketID: 1, Codes: []ReasonCode{TopicFilterInvalid}, Reason: "no",
 				User: []UserProperty{{Key: "k", Value: "v"}},
-			}},
+			},
+		},
 	})
 	refused(t, []badCase{
 		{"packet id 0", V311, `90 03 00 00 00`, ProtocolError},
@@ -101,12 +121,18 @@ func TestSuback(t *testing.T) {
 
 func TestUnsubscribe(t *testing.T) {
 	bothWays(t, []wireCase{
-		{name: "two filters", version: V311, listing: `a2 0a 00 01 00 03 'a/b' 00 01 '#'`,
-			packet: &Unsubscribe{PacketID: 1, Filters: []string{"a/b", "#"}}},
-		{name: "sent again", version: V31, listing: `aa 05 00 01 00 01 'a'`,
-			packet: &Unsubscribe{PacketID: 1, Filters: []string{"a"}}, oneWay: true},
-		{name: "user property", version: V5, listing: `a2 0d 00 01 07 26 00 01 'k' 00 01 'v' 00 01 'a'`,
-			packet: &Unsubscribe{PacketID: 1, Filters: []string{"a"}, User: []UserProperty{{Key: "k", Value: "v"}}}},
+		{
+			name: "two filters", version: V311, listing: `a2 0a 00 01 00 03 'a/b' 00 01 '#'`,
+			packet: &Unsubscribe{PacketID: 1, Filters: []string{"a/b", "#"}},
+		},
+		{
+			name: "sent again", version: V31, listing: `aa 05 00 01 00 01 'a'`,
+			packet: &Unsubscribe{PacketID: 1, Filters: []string{"a"}}, oneWay: true,
+		},
+		{
+			name: "user property", version: V5, listing: `a2 0d 00 01 07 26 00 01 'k' 00 01 'v' 00 01 'a'`,
+			packet: &Unsubscribe{PacketID: 1, Filters: []string{"a"}, User: []UserProperty{{Key: "k", Value: "v"}}},
+		},
 	})
 	refused(t, []badCase{
 		{"no filter", V311, `a2 02 00 01`, ProtocolError},
@@ -125,8 +151,10 @@ func TestUnsuback(t *testing.T) {
 	bothWays(t, []wireCase{
 		{name: "plain", version: V31, listing: `b0 02 00 01`, packet: &Unsuback{PacketID: 1}},
 		{name: "plain", version: V311, listing: `b0 02 00 01`, packet: &Unsuback{PacketID: 1}},
-		{name: "codes", version: V5, listing: `b0 0a 00 01 05 1f 00 02 'ok' 00 11`,
-			packet: &Unsuback{PacketID: 1, Codes: []ReasonCode{Success, NoSubscriptionExisted}, Reason: "ok"}},
+		{
+			name: "codes", version: V5, listing: `b0 0a 00 01 05 1f 00 02 'ok' 00 11`,
+			packet: &Unsuback{PacketID: 1, Codes: []ReasonCode{Success, NoSubscriptionExisted}, Reason: "ok"},
+		},
 	})
 	refused(t, []badCase{
 		{"packet id 0", V311, `b0 02 00 00`, ProtocolError},

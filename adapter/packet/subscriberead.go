@@ -15,6 +15,7 @@ func readSubscribe(r *reader) *Subscribe {
 			}
 		}
 	}
+	s.Filters = make([]Subscription, 0, r.filters(1))
 	for r.err == nil && len(r.b) > 0 {
 		s.Filters = append(s.Filters, readSubscription(r))
 	}

@@ -111,8 +111,10 @@ func TestAppendWithin(t *testing.T) {
 		name        string
 		full, short Packet
 	}{
-		{"CONNACK", &Connack{Code: Banned, Properties: ConnackProperties{Reason: reason, User: user, ServerReference: "s"}},
-			&Connack{Code: Banned, Properties: ConnackProperties{ServerReference: "s"}}},
+		{
+			"CONNACK", &Connack{Code: Banned, Properties: ConnackProperties{Reason: reason, User: user, ServerReference: "s"}},
+			&Connack{Code: Banned, Properties: ConnackProperties{ServerReference: "s"}},
+		},
 		{"PUBACK", &Puback{PacketID: 1, Code: NotAuthorized, Reason: reason, User: user}, &Puback{PacketID: 1, Code: NotAuthorized}},
 		{"PUBREC", &Pubrec{PacketID: 1, Reason: reason, User: user}, &Pubrec{PacketID: 1}},
 		{"PUBREL", &Pubrel{PacketID: 1, Reason: reason, User: user}, &Pubrel{PacketID: 1}},

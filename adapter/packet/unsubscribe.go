@@ -35,6 +35,7 @@ func readUnsubscribe(r *reader) *Unsubscribe {
 	if r.version == V5 {
 		_, u.User = r.reasonAndUser(inUnsub)
 	}
+	u.Filters = make([]string, 0, r.filters(0))
 	for r.err == nil && len(r.b) > 0 {
 		u.Filters = append(u.Filters, r.text("topic filter"))
 	}
