@@ -1,0 +1,149 @@
+package parts
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// RocketMQOptions choose the brokers. The zero value is one master with RocksDB index and LMQ switched on, which is what
+// production needs.
+type RocketMQOptions struct {
+	Brokers   int      // masters, broker-a, broker-b, ...; 0 means 1
+	FileIndex bool     // consume queues as files (RocketMQ's default) instead of RocksDB
+	NoLMQ     bool     // enableLmq and enableMultiDispatch stay off, as on a broker that nobody prepared
+	Heap      string   // -Xmx of a broker; "" means 1g
+	Conf      []string // further lines of broker.conf, such as "fileReservedTime=1"; they win
+}
+
+// RocketMQServers are a name server and its brokers.
+type RocketMQServers struct {
+	NameServer *Process
+	Addr       string // of the name server: NAMESRV_ADDR
+	Brokers    []*Broker
+}
+
+// Broker is a master broker.
+type Broker struct {
+	*Process
+	Name string // broker-a, broker-b, ...
+	Addr string // host:port that it tells the name server
+}
+
+// RocketMQ starts a name server and brokers, and waits until every broker has a route and answers.
+func RocketMQ(t T, o RocketMQOptions) *RocketMQServers {
+	t.Helper()
+	lib := jars(t)
+	s := &RocketMQServers{Addr: loopback(FreePort(t))}
+	s.NameServer = nameServer(t, lib, s.Addr)
+	for i := range max(1, o.Brokers) {
+		s.Brokers = append(s.Brokers, broker(t, lib, s.Addr, "broker-"+string(rune('a'+i)), o))
+	}
+	return s
+}
+
+func nameServer(t T, lib, addr string) *Process {
+	t.Helper()
+	dir := t.TempDir()
+	conf := writeConf(t, filepath.Join(dir, "namesrv.conf"),
+		"listenPort="+portOf(addr),
+		"kvConfigPath="+filepath.Join(dir, "kvConfig.json"),
+		"configStorePath="+filepath.Join(dir, "namesrv.properties"))
+	return start(t, &Process{
+		name: "name server " + addr, log: filepath.Join(dir, "namesrv.log"),
+		command: func() *exec.Cmd {
+			return java(dir, lib, []string{"-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"}, "org.apache.rocketmq.namesrv.NamesrvStartup", conf)
+		},
+		ready: func() error { _, err := ask(addr, codeClusterInfo); return err },
+	})
+}
+
+func broker(t T, lib, nameServer, name string, o RocketMQOptions) *Broker {
+	t.Helper()
+	dir := t.TempDir()
+	addr := loopback(FreePort(t, -2, +1)) // -2 serves clients that ask for it, +1 replicas
+	store := filepath.Join(dir, "store")
+	lines := []string{
+		"brokerClusterName=DefaultCluster", "brokerName=" + name, "brokerId=0",
+		"namesrvAddr=" + nameServer, "brokerIP1=127.0.0.1", "listenPort=" + portOf(addr),
+		"autoCreateTopicEnable=true", "autoCreateSubscriptionGroup=true",
+		"storePathRootDir=" + store, "storePathCommitLog=" + filepath.Join(store, "commitlog"),
+		"mappedFileSizeCommitLog=134217728", "flushDiskType=ASYNC_FLUSH", "diskMaxUsedSpaceRatio=99",
+		"registerNameServerPeriod=10000",
+	}
+	if !o.NoLMQ {
+		lines = append(lines, "enableLmq=true", "enableMultiDispatch=true", "maxLmqConsumeQueueNum=2000000")
+	}
+	if !o.FileIndex {
+		lines = append(lines, "storeType=defaultRocksDB")
+	}
+	conf := writeConf(t, filepath.Join(dir, "broker.conf"), append(lines, o.Conf...)...)
+	heap := o.Heap
+	if heap == "" {
+		heap = "1g"
+	}
+	p := start(t, &Process{
+		name: name + " " + addr, log: filepath.Join(dir, "broker.log"),
+		command: func() *exec.Cmd {
+			return java(dir, lib, []string{"-Xms256m", "-Xmx" + heap, "-XX:MaxDirectMemorySize=512m"}, "org.apache.rocketmq.broker.BrokerStartup", conf)
+		},
+		ready: func() error { return brokerReady(nameServer, addr) },
+	})
+	return &Broker{Process: p, Name: name, Addr: addr}
+}
+
+// brokerReady asks the name server for the broker, and the broker for itself.
+func brokerReady(nameServer, addr string) error {
+	info, err := ask(nameServer, codeClusterInfo)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(info), `"`+addr+`"`) {
+		return fmt.Errorf("the name server does not know %s", addr)
+	}
+	_, err = ask(addr, codeBrokerConfig)
+	return err
+}
+
+// java is a RocketMQ server on Java 17 or later. Everything it writes goes below dir, RocksDB's unpacked library included.
+func java(dir, lib string, heap []string, class, conf string) *exec.Cmd {
+	args := append(heap,
+		"-Duser.home="+dir, "-Djava.io.tmpdir="+dir, "-XX:-UsePerfData", "-Djava.net.preferIPv4Stack=true",
+		"--add-opens=java.base/java.nio=ALL-UNNAMED", "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
+		"--add-exports=java.base/sun.nio.ch=ALL-UNNAMED", "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+		"-cp", filepath.Join(lib, "*"), class, "-c", conf)
+	cmd := exec.Command("java", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+dir)
+	return cmd
+}
+
+func writeConf(t T, file string, lines ...string) string {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatalf("write configuration: %v", err)
+	}
+	return file
+}
+
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
+// MQAdmin runs RocketMQ's own administration tool against the name server and returns what it printed. A call takes
+// several seconds.
+func (s *RocketMQServers) MQAdmin(t T, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("java", append([]string{
+		"-Xmx256m", "-Duser.home=" + dir, "-Drocketmq.namesrv.addr=" + s.Addr, "-XX:-UsePerfData",
+		"-cp", filepath.Join(jars(t), "*"), "org.apache.rocketmq.tools.command.MQAdminStartup",
+	}, args...)...)
+	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+dir, "NAMESRV_ADDR="+s.Addr)
+	cmd.SysProcAttr = ownGroup()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("mqadmin %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
