@@ -33,7 +33,7 @@ type Config struct {
 	Now func() time.Time
 	// Random gives numbers in [0, 1) for the jitter of retries; nil means math/rand/v2. Safe for concurrent use.
 	Random func() float64
-	// Logger gets what no caller is told: topics that fell back, settled outcomes. Nil discards.
+	// Logger gets look-ups of routes that failed and of messages in doubt, at debug level. Nil discards.
 	Logger *slog.Logger
 	// Registerer gets this package's metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
@@ -55,10 +55,11 @@ const (
 	defaultMaxInFlight      = 20_000
 	defaultMaxInFlightBytes = 128 << 20
 
-	findersMax = 64 // look-ups at a time
+	findersMax = 64 // look-ups at a time at one broker
 	pickersMax = 16 // RocketMQ topics whose route is asked for at a time
 
-	pickTimeout  = 5 * time.Second
+	pickTimeout  = 5 * time.Second // of one attempt
+	findTimeout  = 5 * time.Second // of one attempt
 	backoffFirst = 20 * time.Millisecond
 	backoffMost  = time.Second
 )

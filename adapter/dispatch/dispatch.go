@@ -36,7 +36,7 @@ type Dispatcher struct {
 	metrics  *metrics
 	inflight *inflight
 	picks    *picks
-	finders  workers
+	finders  finders
 
 	ctx  context.Context // ends with Close; the life of look-ups, not of a call
 	stop context.CancelFunc
@@ -48,8 +48,7 @@ func New(m Matcher, p Producer, cfg Config) *Dispatcher {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Dispatcher{
 		cfg: cfg, matcher: m, producer: p, metrics: newMetrics(cfg.Registerer),
-		finders: workers{limit: findersMax},
-		ctx:     ctx, stop: stop,
+		ctx: ctx, stop: stop,
 	}
 	d.inflight = newInflight(cfg, d.metrics, d.expire)
 	d.picks = &picks{d: d, workers: workers{limit: pickersMax}}

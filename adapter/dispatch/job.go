@@ -34,7 +34,6 @@ type job struct {
 	topic   string   // RocketMQ topic, the fallback after ErrNoTopic
 	placed  bool
 	at      message.Place
-	asked   bool // Prepare was called
 	ready   bool // Prepare's word has come
 	tries   int  // retries of preparation
 

@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // errNoRoute says that a route just looked up is gone again.
 var errNoRoute = errors.New("route of rocketmq topic is not known")
+
+const (
+	missingFor = 10 * time.Second // how long a topic that does not exist is not asked for again
+	missingMax = 1024             // such topics remembered; all are forgotten when there are more
+)
 
 // picks asks for the routes of RocketMQ topics that the producer does not know yet: one look-up for all jobs that wait
 // for the same topic.
@@ -15,13 +21,19 @@ type picks struct {
 	d       *Dispatcher
 	workers workers
 
-	mu      sync.Mutex // protects waiting
+	mu      sync.Mutex // protects all below
 	waiting map[string][]*job
+	missing map[string]time.Time // when topics that do not exist may be asked for again; never the fallback
 }
 
 // want calls the job's picked once the route of its topic was asked for.
 func (p *picks) want(j *job, topic string) {
 	p.mu.Lock()
+	if p.d.cfg.Now().Before(p.missing[topic]) {
+		p.mu.Unlock()
+		p.d.unplaced(j, topic, ErrNoTopic)
+		return
+	}
 	jobs, asking := p.waiting[topic]
 	if p.waiting == nil {
 		p.waiting = make(map[string][]*job)
@@ -41,7 +53,13 @@ func (p *picks) ask(topic, hashKey string) {
 	p.mu.Lock()
 	jobs := p.waiting[topic]
 	delete(p.waiting, topic)
+	if errors.Is(err, ErrNoTopic) && topic != p.d.cfg.Fallback {
+		p.remember(topic)
+	}
 	p.mu.Unlock()
+	if err != nil {
+		p.d.cfg.Logger.Debug("no route of rocketmq topic", "rocketmq_topic", topic, "waiting", len(jobs), "error", err)
+	}
 	for _, j := range jobs {
 		if err != nil {
 			p.d.unplaced(j, topic, err)
@@ -53,4 +71,12 @@ func (p *picks) ask(topic, hashKey string) {
 		}
 		p.d.unplaced(j, topic, errNoRoute)
 	}
+}
+
+// remember notes that a topic does not exist. p.mu is held.
+func (p *picks) remember(topic string) {
+	if p.missing == nil || len(p.missing) >= missingMax {
+		p.missing = make(map[string]time.Time)
+	}
+	p.missing[topic] = p.d.cfg.Now().Add(missingFor)
 }

@@ -68,7 +68,7 @@ func (d *Dispatcher) place(j *job) {
 	d.picks.want(j, j.topic)
 }
 
-// placed goes on with the queue that was chosen: Prepare hears of the first choice, which then never changes.
+// placed goes on with the queue that was chosen. Where there is a Prepare this happens once: the place is pinned.
 func (d *Dispatcher) placed(j *job, at message.Place) {
 	prepare := j.pub.Prepare
 	j.lane.mu.Lock()
@@ -77,11 +77,9 @@ func (d *Dispatcher) placed(j *job, at message.Place) {
 		return
 	}
 	j.at, j.placed = at, true
-	ask := prepare != nil && !j.asked
-	j.asked = true
-	j.ready = j.ready || prepare == nil
+	j.ready = prepare == nil
 	j.lane.mu.Unlock()
-	if ask {
+	if prepare != nil {
 		prepare(j.pub.Message.Key, at, func(err error) { d.prepared(j, err) })
 		return
 	}

@@ -3,7 +3,40 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"sync"
 )
+
+// finders run look-ups, a bounded number at a time for each broker, so that one that does not answer holds up no other's.
+type finders struct {
+	mu     sync.Mutex // protects all below
+	pools  map[string]*workers
+	closed bool
+}
+
+// at returns the broker's workers, nil after close. There are as many as the cluster ever had brokers.
+func (f *finders) at(broker string) *workers {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := f.pools[broker]
+	if w == nil && !f.closed {
+		if f.pools == nil {
+			f.pools = make(map[string]*workers)
+		}
+		w = &workers{limit: findersMax}
+		f.pools[broker] = w
+	}
+	return w
+}
+
+// close returns when every look-up has ended; their context must have.
+func (f *finders) close() {
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	for _, w := range f.pools { // not written to any more
+		w.close()
+	}
+}
 
 // find looks up what the stage asks for. Each look-up has a goroutine, a bounded number at a time.
 func (d *Dispatcher) find(j *job) {
@@ -20,8 +53,12 @@ func (d *Dispatcher) find(j *job) {
 	}
 	at := j.at
 	d.failpoint(FailBeforeFind)
-	d.finders.run(func() {
-		ctx, cancel := context.WithTimeout(d.ctx, j.deadline.Sub(d.cfg.Now()))
+	pool := d.finders.at(at.Broker)
+	if pool == nil {
+		return // Close has ended the job already
+	}
+	pool.run(func() {
+		ctx, cancel := context.WithTimeout(d.ctx, findTimeout)
 		defer cancel()
 		found, err := d.producer.Find(ctx, at.Broker, at.Topic, key, j.since)
 		d.looked(j, found, err)
@@ -56,6 +93,8 @@ func (d *Dispatcher) looked(j *job, found bool, err error) {
 		d.absent(j)
 	}
 	l.mu.Unlock()
+	d.cfg.Logger.Debug("looked up a message of unknown outcome",
+		"topic", j.pub.Message.Topic, "key", j.pub.Message.Key, "broker", j.at.Broker, "found", found, "error", err)
 	d.pump(l, j.line)
 }
 
