@@ -16,18 +16,18 @@ type view struct {
 
 	exactTTL    time.Duration
 	size        int
-	recent, old map[string]*match // two generations of at most size/2 topics each
+	recent, old map[string]*remembered // two generations of at most size/2 topics each
 }
 
-// match is what is known of one topic.
-type match struct {
+// remembered is what is known of one topic.
+type remembered struct {
 	filters   []string // the topic itself, then the wildcard filters that match it
 	build     uint64   // the tree that filters stands for
 	heldUntil time.Time
 }
 
 func newView(exactTTL time.Duration, size int) *view {
-	return &view{tree: new(topic.Tree[string]), exactTTL: exactTTL, size: size, build: 1, recent: make(map[string]*match)}
+	return &view{tree: new(topic.Tree[string]), exactTTL: exactTTL, size: size, build: 1, recent: make(map[string]*remembered)}
 }
 
 // load replaces all wildcard filters.
@@ -80,17 +80,17 @@ func (v *view) matching(name string, held bool) []string {
 }
 
 // entry finds or makes what is remembered of a topic.
-func (v *view) entry(name string) *match {
+func (v *view) entry(name string) *remembered {
 	m := v.lookup(name)
 	if m == nil {
-		m = &match{}
+		m = &remembered{}
 		v.remember(name, m)
 	}
 	return m
 }
 
 // lookup finds a remembered topic and keeps it for another generation.
-func (v *view) lookup(name string) *match {
+func (v *view) lookup(name string) *remembered {
 	if m := v.recent[name]; m != nil {
 		return m
 	}
@@ -101,9 +101,9 @@ func (v *view) lookup(name string) *match {
 	return m
 }
 
-func (v *view) remember(name string, m *match) {
+func (v *view) remember(name string, m *remembered) {
 	if len(v.recent) >= max(v.size/2, 1) {
-		v.old, v.recent = v.recent, make(map[string]*match)
+		v.old, v.recent = v.recent, make(map[string]*remembered)
 	}
 	v.recent[name] = m
 }
