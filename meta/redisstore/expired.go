@@ -110,7 +110,7 @@ func (s *Store) Settled(ctx context.Context, clientIDs []string) error {
 	t := s.trip()
 	replies := make([]*redis.Cmd, len(clientIDs))
 	for i, id := range clientIDs {
-		replies[i] = t.run(ctx, s.scripts.settle, s.keys.sessionParts(id))
+		replies[i] = t.run(ctx, s.scripts.settle, s.keys.sessionParts(id), s.grace.Milliseconds())
 	}
 	_ = t.send(ctx) // every reply carries its own error
 	var (

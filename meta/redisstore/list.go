@@ -22,7 +22,7 @@ func (s *Store) List(ctx context.Context, cursor string, limit int) ([]session.I
 	}
 	infos := make([]session.Info, 0, len(page))
 	for _, one := range page {
-		if one.header["f"] == "1" {
+		if one.header["f"] == "1" && !one.header.gone() {
 			infos = append(infos, one.header.info(one.clientID))
 		}
 	}

@@ -37,6 +37,9 @@ func (s *Store) peek(ctx context.Context, clientID string) (session.Info, sessio
 	for i := 0; i+1 < len(flat); i += 2 {
 		h[flat[i]] = flat[i+1]
 	}
+	if h.gone() {
+		return session.Info{}, st, session.ErrNotFound
+	}
 	if err := readContent(&st, r); err != nil {
 		return session.Info{}, st, err
 	}
@@ -54,6 +57,9 @@ type header map[string]string
 
 // headerFields are those that info needs.
 var headerFields = []string{"f", "e", "o", "l", "x", "d", "q", "h", "t", "p", "u", "a", "c"}
+
+// gone reports whether only the epoch of an ended session is left.
+func (h header) gone() bool { return h["q"] != "" && h["h"] == "" }
 
 func (h header) uint(field string) uint64 {
 	n, err := strconv.ParseUint(h[field], 10, 64)
