@@ -126,6 +126,13 @@ func (s *Session) unindex(sub *subscription) {
 	}
 }
 
+// Subscriptions is their number.
+func (s *Session) Subscriptions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subs)
+}
+
 func without[T comparable](list []T, v T) []T {
 	for i, x := range list {
 		if x == v {

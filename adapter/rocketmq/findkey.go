@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"lmqgate/adapter/rocketmq/remoting"
@@ -20,8 +22,8 @@ const (
 	keySkew = 10 * time.Minute
 )
 
-// FindKey tells whether the message of topic with UNIQ_KEY key, sent at since,
-// is stored at broker. The broker indexes keys behind the write, so a message of
+// FindKey tells whether the message of topic with UNIQ_KEY key, or with that
+// word in KEYS, sent at since, is stored at broker. The broker indexes keys behind the write, so a message of
 // our own, which no LMQ gets, is sent there first, and the answer counts from
 // when that one is found: the index runs in the log's order. It waits until ctx
 // ends for both.
@@ -110,7 +112,9 @@ func (c *Client) queryKey(ctx context.Context, broker, topic, key string, since 
 	}
 	messages, err := remoting.DecodeMessages(answer.Body)
 	for _, m := range messages { // the index goes by hash: others may come along
-		if got, _ := m.Properties.Get(remoting.PropertyUniqueKey); got == key && m.Topic == topic {
+		unique, _ := m.Properties.Get(remoting.PropertyUniqueKey)
+		keys, _ := m.Properties.Get("KEYS")
+		if m.Topic == topic && (unique == key || slices.Contains(strings.Fields(keys), key)) {
 			return true, nil
 		}
 	}

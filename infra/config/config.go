@@ -69,6 +69,10 @@ type Config struct {
 	Embedded         bool `env:"-"`
 	EmbeddedRedis    bool `env:"-"`
 	EmbeddedRocketMQ bool `env:"-"`
+	// Failpoint and StaleRegistry break the gateway on purpose, for tests of what it promises; they come from
+	// LMQGATE_TEST_FAILPOINT and LMQGATE_TEST_STALE_REGISTRY and are not for users.
+	Failpoint     string `env:"-"`
+	StaleRegistry bool   `env:"-"`
 	// Warnings are findings worth a log line that stop nothing: probable typos, keys of RocketMQ MQTT (Java).
 	// They name variables and never repeat a value.
 	Warnings []string `env:"-"`

@@ -37,6 +37,7 @@ func load(environ []string, files uint64) (Config, error) {
 		return Config{}, wrong.sorted()
 	}
 	cfg.Warnings = append(cfg.Warnings, unknown(set)...)
+	cfg.Failpoint, cfg.StaleRegistry = set["LMQGATE_TEST_FAILPOINT"], set["LMQGATE_TEST_STALE_REGISTRY"] == "true"
 	return cfg, nil
 }
 

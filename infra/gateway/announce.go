@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+)
+
+// announce says where the instance listens and, when embedded, what to try next.
+func (g *Gateway) announce() {
+	g.log.Info("accepting clients", "instance", g.id, "http", g.HTTPAddr().String(), "ws_path", g.cfg.WSPath,
+		"tcp", addrText(g.listeners.tcp), "tls", addrText(g.listeners.tls), "embedded", g.cfg.Embedded)
+	if !g.cfg.Embedded {
+		return
+	}
+	var b strings.Builder
+	url := "ws://" + g.HTTPAddr().String() + g.cfg.WSPath
+	fmt.Fprintf(&b, "\n  lmqgate is running.\n\n    MQTT over WebSocket  %s\n", url)
+	if g.listeners.tcp != nil {
+		fmt.Fprintf(&b, "    MQTT over TCP        tcp://%s\n", g.listeners.tcp.Addr())
+	}
+	fmt.Fprintf(&b, "    Health               http://%s/health/ready\n", g.HTTPAddr())
+	fmt.Fprintf(&b, "\n  EMBEDDED: %s. Nothing survives a restart; not for production.\n", g.embeddedWords())
+	self, flag := selfCommand(), ""
+	if url != "ws://127.0.0.1:8080/mqtt" {
+		flag = " --url " + url
+	}
+	fmt.Fprintf(&b, "\n  Try it, in two more terminals:\n\n    %s sub%s 'chat/#'\n    %s pub%s chat/room1 hello\n\n", self, flag, self, flag)
+	_, _ = fmt.Fprint(g.out, b.String())
+}
+
+func (g *Gateway) embeddedWords() string {
+	switch {
+	case !g.cfg.EmbeddedRocketMQ:
+		return "Redis runs inside this process"
+	case !g.cfg.EmbeddedRedis:
+		return "RocketMQ runs inside this process"
+	}
+	return "Redis and RocketMQ run inside this process"
+}
+
+// selfCommand is how this program was started, for copying.
+func selfCommand() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ."
+	}
+	return os.Args[0]
+}
+
+func addrText(l net.Listener) string {
+	if l == nil {
+		return "off"
+	}
+	return l.Addr().String()
+}

@@ -1,0 +1,258 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lmqgate/adapter/client"
+	"lmqgate/adapter/deliver"
+	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/packet"
+	"lmqgate/adapter/rocketmq"
+	"lmqgate/adapter/transport"
+	"lmqgate/infra/config"
+	"lmqgate/infra/telemetry"
+	"lmqgate/meta/redisstore"
+	"lmqgate/meta/registry"
+	"lmqgate/meta/session"
+)
+
+// Options are what does not come from the environment.
+type Options struct {
+	Out io.Writer // where the start-up words go; nil: nowhere
+	Err io.Writer // where the log goes; nil: nowhere
+}
+
+// Gateway is one instance.
+type Gateway struct {
+	cfg  config.Config
+	out  io.Writer
+	log  *slog.Logger
+	reg  *prometheus.Registry
+	id   string
+	fail *failpoint
+
+	embedded  embedded
+	store     *redisstore.Store
+	closeRaw  func() error // the Redis connections
+	lease     *lease
+	matcher   *registry.Matcher
+	committer *session.Committer
+	rocket    *rocketmq.Client
+	dispatch  *dispatch.Dispatcher
+	hub       *deliver.Hub
+	clients   *client.Server
+	transport *transport.Server
+
+	http      *http.Server
+	metrics   *http.Server
+	listeners listeners
+	draining  atomic.Bool
+
+	background context.CancelFunc // ends the loops
+	loops      sync.WaitGroup
+	serving    sync.WaitGroup
+	failed     chan error // a listener that ended by itself
+}
+
+// Run runs an instance until ctx ends, then drains it. It is what main runs.
+func Run(ctx context.Context, cfg config.Config) error {
+	g, err := New(cfg, Options{Out: os.Stdout, Err: os.Stderr})
+	if err != nil {
+		return err
+	}
+	if err := g.Start(ctx); err != nil {
+		return errors.Join(err, g.Stop(context.Background()))
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-g.failed:
+	}
+	g.log.Info("draining", "clients", g.clients.Len(), "timeout", cfg.DrainTimeout.String())
+	stop, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	defer cancel()
+	if e := g.Stop(stop); e != nil {
+		g.log.Warn("stopped before everything was drained", "error", e)
+	}
+	return err
+}
+
+// New makes an instance that does nothing yet.
+func New(cfg config.Config, opt Options) (*Gateway, error) {
+	if opt.Out == nil {
+		opt.Out = io.Discard
+	}
+	if opt.Err == nil {
+		opt.Err = io.Discard
+	}
+	host, _ := os.Hostname()
+	g := &Gateway{
+		cfg: cfg, out: opt.Out,
+		log:    telemetry.NewLogger(opt.Err, telemetry.LogConfig{Level: cfg.LogLevel, Format: cfg.LogFormat}),
+		reg:    telemetry.NewRegistry(telemetry.ReadBuild()),
+		id:     fmt.Sprintf("%s-%s", host, rand.Text()[:8]),
+		failed: make(chan error, 4),
+	}
+	g.fail = newFailpoint(cfg.Failpoint)
+	return g, nil
+}
+
+// Start starts everything and returns when clients are accepted. It fails on what cannot mend itself: an address in
+// use, a file that cannot be read.
+func (g *Gateway) Start(ctx context.Context) error {
+	for _, w := range g.cfg.Warnings {
+		g.log.Warn(w)
+	}
+	if err := g.embedded.start(g); err != nil {
+		return err
+	}
+	if err := g.openStore(); err != nil {
+		return err
+	}
+	if err := g.openRocket(); err != nil {
+		return err
+	}
+	g.assemble()
+	if err := g.openListeners(); err != nil {
+		return err
+	}
+	loops, cancel := context.WithCancel(context.Background())
+	g.background = cancel
+	g.loop(func() { g.lease.run(loops) })
+	g.loop(func() { _ = g.matcher.Run(loops) })
+	g.loop(func() { g.committer.Run(loops) })
+	g.loop(func() { g.clients.Run(loops) })
+	g.loop(func() { g.sweep(loops) })
+	g.loop(func() { g.reconcile(loops) })
+	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
+	g.loop(func() { g.startRocket(loops) })
+	if g.cfg.EmbeddedRedis {
+		g.lease.wait(ctx) // it is there: no reason to refuse the first client
+	}
+	g.serve()
+	g.announce()
+	return nil
+}
+
+func (g *Gateway) loop(fn func()) { g.loops.Go(fn) }
+
+// startRocket connects to the cluster; whatever is away, the client goes on trying by itself.
+func (g *Gateway) startRocket(ctx context.Context) {
+	if err := g.rocket.Start(ctx); err != nil && ctx.Err() == nil {
+		g.log.Error("starting the RocketMQ client failed", "error", err)
+	}
+}
+
+// assemble makes the parts between the store and the listeners.
+func (g *Gateway) assemble() {
+	g.lease = newLease(g.store, g.id, g.log)
+	g.committer = session.NewCommitter(g.store, session.CommitterConfig{Logger: g.log, Register: g.reg})
+	g.matcher = registry.NewMatcher(g.store, registry.Config{
+		OnRollback: g.reassert, Stale: g.cfg.StaleRegistry, Logger: g.log, Registerer: g.reg,
+	})
+	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
+		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Failpoint: g.fail.hit, Logger: g.log, Registerer: g.reg,
+	})
+	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
+		Window: int(g.cfg.ReceiveMaximum), Logger: g.log, Register: g.reg,
+	})
+	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
+		if len(added) > 0 {
+			names := brokerNames(added)
+			go g.hub.BrokersAdded(names)
+		}
+	})
+	g.clients = client.NewServer(client.Deps{
+		Sessions: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
+		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: g.verifier(), Lease: g.lease,
+	}, client.Config{
+		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
+		KeepAliveMax: g.cfg.KeepAliveMax, SessionExpiryMax: g.cfg.SessionExpiryMax,
+		MaxSubscriptions: g.cfg.MaxSubscriptions, Logger: g.log, Register: g.reg,
+	})
+}
+
+// reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
+func (g *Gateway) reassert() {
+	g.loops.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		holds := g.hub.Holdings()
+		g.log.Warn("filter registry was rolled back, holding the filters of live sessions again", "filters", len(holds))
+		if err := g.store.Hold(ctx, holds); err != nil {
+			g.log.Error("holding filters again failed", "error", err)
+		}
+	})
+}
+
+// Stop ends the instance in order. Whatever ctx cuts short ends at once; nothing acknowledged is lost by that.
+func (g *Gateway) Stop(ctx context.Context) error {
+	g.draining.Store(true)
+	var errs []error
+	if g.transport != nil {
+		g.transport.StopAccepting()
+	}
+	g.listeners.close()
+	if g.clients != nil {
+		errs = append(errs, g.clients.Drain(ctx, packet.ServerShuttingDown, drainSpread(ctx)))
+		g.transport.CloseAll(transport.StatusGoingAway, "shutting down")
+		if err := g.transport.Wait(ctx); err != nil {
+			g.transport.AbortAll()
+		}
+	}
+	if g.dispatch != nil {
+		errs = append(errs, g.dispatch.Close(ctx))
+	}
+	if g.hub != nil {
+		g.hub.Close()
+	}
+	g.stopHTTP()
+	if g.store != nil && g.background != nil {
+		errs = append(errs, g.store.Leave(ctx, g.id))
+	}
+	if g.background != nil {
+		g.background()
+		g.loops.Wait()
+	}
+	g.serving.Wait()
+	if g.rocket != nil {
+		errs = append(errs, g.rocket.Close(ctx))
+	}
+	if g.closeRaw != nil {
+		errs = append(errs, g.closeRaw())
+	}
+	g.embedded.stop()
+	return errors.Join(errs...)
+}
+
+// drainSpread is over how long goodbyes are spread: most of the time that is left.
+func drainSpread(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	return max(0, time.Until(end)*6/10)
+}
+
+// HTTPAddr is where HTTP and WebSocket listen.
+func (g *Gateway) HTTPAddr() net.Addr { return g.listeners.http.Addr() }
+
+// TCPAddr is where MQTT over TCP listens, nil if it does not.
+func (g *Gateway) TCPAddr() net.Addr {
+	if g.listeners.tcp == nil {
+		return nil
+	}
+	return g.listeners.tcp.Addr()
+}

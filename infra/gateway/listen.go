@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"lmqgate/adapter/transport"
+	"lmqgate/infra/telemetry"
+)
+
+// listeners are the open sockets; nil ones are off.
+type listeners struct{ http, tcp, tls, metrics net.Listener }
+
+func (l *listeners) all() []net.Listener { return []net.Listener{l.http, l.tcp, l.tls, l.metrics} }
+
+// close closes those that accept MQTT; HTTP goes on answering health checks until its server stops.
+func (l *listeners) close() {
+	for _, ln := range []net.Listener{l.tcp, l.tls} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+// openListeners binds every address and makes the servers on them.
+func (g *Gateway) openListeners() error {
+	tlsConfig, err := g.tlsConfig()
+	if err != nil {
+		return err
+	}
+	g.transport = transport.New(transport.Config{
+		Path: g.cfg.WSPath, Origins: g.cfg.WSOrigins, ReadLimit: int64(4 * g.cfg.MaxPacketSize),
+		ConnectTimeout: g.cfg.ConnectTimeout, MaxConnections: g.cfg.MaxConnections,
+		TrustedProxies: g.cfg.TrustedProxies, ProxyProtocol: g.cfg.ProxyProtocol,
+		TLS: tlsConfig, Logger: g.log, Registerer: g.reg,
+	}, func(c *transport.Conn) { g.clients.Serve(conn{c}) })
+
+	l := &g.listeners
+	if l.http, err = listen("PORT", net.JoinHostPort(g.cfg.BindAddr, strconv.Itoa(g.cfg.Port))); err != nil {
+		return err
+	}
+	if g.cfg.MQTTTCPAddr != "" {
+		l.tcp, err = listen("MQTT_TCP_ADDR", g.cfg.MQTTTCPAddr)
+		switch {
+		case err == nil:
+		case g.cfg.MQTTTCPAddrSet:
+			return err
+		default:
+			g.log.Warn("MQTT over TCP is off: its default address is in use; set MQTT_TCP_ADDR to choose another", "address", g.cfg.MQTTTCPAddr)
+		}
+	}
+	if g.cfg.MQTTTLSAddr != "" {
+		if l.tls, err = listen("MQTT_TLS_ADDR", g.cfg.MQTTTLSAddr); err != nil {
+			return err
+		}
+	}
+	if g.cfg.MetricsAddr != "" && g.cfg.MetricsAddr != "main" {
+		if l.metrics, err = listen("METRICS_ADDR", g.cfg.MetricsAddr); err != nil {
+			return err
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
+		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	}
+	g.http = &http.Server{Handler: g.mux(), ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute}
+	return nil
+}
+
+func listen(name, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w", name, addr, err)
+	}
+	return ln, nil
+}
+
+// tlsConfig reads the files that TLS_CERT_FILE and its companions name.
+func (g *Gateway) tlsConfig() (*tls.Config, error) {
+	if g.cfg.TLSCertFile == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(g.cfg.TLSCertFile, g.cfg.TLSKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	if g.cfg.TLSClientCAFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(g.cfg.TLSClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CLIENT_CA_FILE: %w", err)
+	}
+	c.ClientCAs = x509.NewCertPool()
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("TLS_CLIENT_CA_FILE: no certificate in %s", g.cfg.TLSClientCAFile)
+	}
+	c.ClientAuth = tls.RequireAndVerifyClientCert
+	return c, nil
+}
+
+// serve starts the servers on the open listeners.
+func (g *Gateway) serve() {
+	g.run("HTTP", func() error { return g.http.Serve(g.listeners.http) })
+	if ln := g.listeners.tcp; ln != nil {
+		g.run("MQTT over TCP", func() error { return g.transport.ServeTCP(context.Background(), ln) })
+	}
+	if ln := g.listeners.tls; ln != nil {
+		g.run("MQTT over TLS", func() error { return g.transport.ServeTLS(context.Background(), ln) })
+	}
+	if ln := g.listeners.metrics; ln != nil {
+		g.run("metrics", func() error { return g.metrics.Serve(ln) })
+	}
+}
+
+func (g *Gateway) run(what string, fn func() error) {
+	g.serving.Go(func() {
+		err := fn()
+		if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) || g.draining.Load() {
+			return
+		}
+		g.failed <- fmt.Errorf("serve %s: %w", what, err)
+	})
+}
+
+func (g *Gateway) stopHTTP() {
+	for _, s := range []*http.Server{g.http, g.metrics} {
+		if s != nil {
+			_ = s.Close()
+		}
+	}
+	for _, ln := range g.listeners.all() {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}

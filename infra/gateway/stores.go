@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"lmqgate/adapter/auth"
+	"lmqgate/adapter/rocketmq"
+	"lmqgate/meta/access"
+	"lmqgate/meta/redisstore"
+)
+
+// openStore makes the Redis client and the store on it; Redis need not be up.
+func (g *Gateway) openStore() error {
+	opt := &redis.UniversalOptions{}
+	if g.cfg.EmbeddedRedis {
+		opt.Addrs = []string{g.embedded.redis.Addr()}
+	} else {
+		var err error
+		if opt, err = g.cfg.RedisOptions(); err != nil {
+			return fmt.Errorf("configure redis: %w", err)
+		}
+	}
+	raw := redis.NewUniversalClient(opt)
+	if g.fail.armed() {
+		raw.AddHook(redisFailpoints{g.fail})
+	}
+	g.closeRaw = raw.Close
+	store, err := redisstore.New(raw, redisstore.Config{Prefix: g.cfg.RedisPrefix, Logger: g.log, Registerer: g.reg})
+	if err != nil {
+		return fmt.Errorf("open session store: %w", err)
+	}
+	g.store = store
+	return nil
+}
+
+// openRocket makes the RocketMQ client; it is started later and needs no cluster to be up.
+func (g *Gateway) openRocket() error {
+	servers := g.cfg.NameServers
+	if g.cfg.EmbeddedRocketMQ {
+		servers = []string{g.embedded.mq.Addr()}
+	}
+	c, err := rocketmq.New(rocketmq.Config{
+		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(),
+		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic,
+		Logger: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return fmt.Errorf("configure rocketmq: %w", err)
+	}
+	g.rocket = c
+	return nil
+}
+
+// verifier is the chain that AUTH names.
+func (g *Gateway) verifier() access.Verifier {
+	var chain auth.Chain
+	for _, name := range g.cfg.Auth {
+		switch name {
+		case "hmac":
+			chain = append(chain, auth.HMAC{Username: g.cfg.AuthUsername, Secret: []byte(g.cfg.AuthSecretKey.Reveal())})
+		case "anonymous":
+			chain = append(chain, auth.Anonymous{})
+		}
+	}
+	return chain
+}
