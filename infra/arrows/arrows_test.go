@@ -100,6 +100,9 @@ func TestCheck(t *testing.T) {
 
 		{"", "e2e/parts/cmd/with-real", "e2e/parts", ""},
 		{"", "e2e", "meta/topic", "from outside"},
+		{"", "e2e", "adapter/client", "from outside"},
+		{"", "e2e/bench", "adapter/packet", ""},
+		{"", "e2e/bench", "adapter/rocketmq", ""},
 		{"", "tools/gen", "meta/topic", "no place"},
 	}
 	for _, tt := range tests {
