@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,8 +58,8 @@ func TestMatchesShareChecks(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Second)
 		s.checks()
-		answers := 0
-		count := func([]string, error) { answers++ }
+		var answers atomic.Int64
+		count := func([]string, error) { answers.Add(1) }
 		m.Match("a", count)
 		synctest.Wait()
 		for range 100 {
@@ -67,13 +68,13 @@ func TestMatchesShareChecks(t *testing.T) {
 		}
 		time.Sleep(11 * ms) // the first check has ended
 		synctest.Wait()
-		if answers != 1 {
+		if answers.Load() != 1 {
 			t.Errorf("a check answered %d matches of which 200 came after it began", answers)
 		}
 		time.Sleep(11 * ms)
 		synctest.Wait()
-		if answers != 201 {
-			t.Errorf("%d answers", answers)
+		if answers.Load() != 201 {
+			t.Errorf("%d answers", answers.Load())
 		}
 		asked := slices.Clone(s.asked)
 		if n := s.checks(); n != 2 || len(asked[1]) != 1 || asked[1][0] != "b" {

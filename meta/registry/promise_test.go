@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -266,4 +267,20 @@ func TestHotTopicDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { v.matching("a/b", true) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// suspicious takes the position of an instance that has loaded nothing yet for one that was lost.
+type suspicious struct{ *fakeStore }
+
+func (s suspicious) Check(ctx context.Context, pos Position, exact []string) (Update, []bool, error) {
+	u, held, err := s.fakeStore.Check(ctx, pos, exact)
+	u.RolledBack = pos == Position{}
+	return u, held, err
+}
+
+func TestFirstLoadIsNoRollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := start(t, suspicious{newFakeStore("a/#")}, Config{OnRollback: func() { t.Error("nothing was lost") }})
+		wantMatch(t, m, "a/b", "a/#")
+	})
 }
