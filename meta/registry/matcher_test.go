@@ -69,7 +69,7 @@ func TestMatchesShareChecks(t *testing.T) {
 		time.Sleep(11 * ms) // the first check has ended
 		synctest.Wait()
 		if answers.Load() != 1 {
-			t.Errorf("a check answered %d matches of which 200 came after it began", answers)
+			t.Errorf("a check answered %d matches of which 200 came after it began", answers.Load())
 		}
 		time.Sleep(11 * ms)
 		synctest.Wait()
