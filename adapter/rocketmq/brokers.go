@@ -77,6 +77,9 @@ func (k *cluster) loop(ctx context.Context) {
 		wait := jitter(k.c.cfg.RefreshEvery)
 		if err == nil {
 			failures = 0
+			if len(k.c.Brokers()) == 0 {
+				wait = time.Second
+			}
 		} else {
 			failures++
 			wait = backoff(failures, 200*time.Millisecond, 5*time.Second)

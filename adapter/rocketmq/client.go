@@ -58,7 +58,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func (c *Client) dialConfig() remoting.DialConfig {
-	return remoting.DialConfig{Credentials: c.cfg.credentials(), TLS: c.cfg.TLS, Logger: c.cfg.Logger}
+	return remoting.DialConfig{Credentials: c.cfg.credentials(), TLS: c.cfg.TLS, Logger: c.cfg.Logger, Dial: c.cfg.Dial}
 }
 
 // startWait is how long Start waits for a first look at the cluster.

@@ -10,8 +10,10 @@
 package rocketmq
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"runtime"
 	"strconv"
 	"time"
@@ -30,6 +32,9 @@ type Config struct {
 	// TLS is used for all connections when set. Sends are direct then, since the
 	// producer library has none.
 	TLS *tls.Config
+	// Dial makes TCP connections, nil the usual way. The producer library does not
+	// know it: with Dial set, sends are direct.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// InstanceID tells this client from others, also of the same process. Empty
 	// takes a random one.
 	InstanceID string
@@ -95,7 +100,7 @@ func (c Config) withDefaults() Config {
 	c.PullRate = orElse(c.PullRate, 5000)
 	c.Deliverers = orElse(c.Deliverers, max(2, runtime.GOMAXPROCS(0)))
 	c.RefreshEvery = orElse(c.RefreshEvery, 15*time.Second)
-	if c.TLS != nil {
+	if c.TLS != nil || c.Dial != nil {
 		c.DirectSend = true
 	}
 	return c

@@ -18,7 +18,8 @@ var (
 	ErrDispatchList = errors.New("bad dispatch list")
 	// ErrProperties: a property cannot be carried, or all together are too long.
 	ErrProperties = errors.New("bad message properties")
-	// ErrBusy: too many sends are under way.
+	// ErrBusy: too many sends are under way here, or the broker says that it is
+	// busy (a send that waits 200 ms in its queue is thrown out). Try again soon.
 	ErrBusy = errors.New("too many sends in flight")
 	// ErrNoBroker: the broker is not known or not connected.
 	ErrNoBroker = errors.New("broker not connected")

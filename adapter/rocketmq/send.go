@@ -138,7 +138,9 @@ func sendCodeError(code int32, remark string) error {
 		return fmt.Errorf("%w: code %d: %s", ErrUnknown, code, remark)
 	case remoting.TopicNotExist:
 		return fmt.Errorf("%w: %w: code %d: %s", ErrRejected, ErrNoTopic, code, remark)
-	case remoting.SystemBusy, remoting.FlowControl, remoting.MessageIllegal, remoting.ServiceNotAvailable,
+	case remoting.SystemBusy, remoting.FlowControl:
+		return fmt.Errorf("%w: %w: code %d: %s", ErrRejected, ErrBusy, code, remark)
+	case remoting.MessageIllegal, remoting.ServiceNotAvailable,
 		remoting.NoPermission, remoting.RequestNotSupported, remoting.VersionNotSupported:
 		return fmt.Errorf("%w: code %d: %s", ErrRejected, code, remark)
 	default:

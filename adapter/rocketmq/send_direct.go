@@ -45,7 +45,7 @@ func (s *directSender) request(m *OutMessage, props map[string]string) *remoting
 		"a": s.c.cfg.ProducerGroup,
 		"b": m.Queue.Topic,
 		"c": defaultTopic,
-		"d": strconv.Itoa(s.c.cfg.TopicQueues),
+		"d": defaultTopicQueues,
 		"e": strconv.Itoa(m.Queue.ID),
 		"f": "0",
 		"g": strconv.FormatInt(time.Now().UnixMilli(), 10),
@@ -53,10 +53,15 @@ func (s *directSender) request(m *OutMessage, props map[string]string) *remoting
 		"i": encodeProperties(props),
 		"j": "0",
 		"k": "false",
+		"l": "0",
 		"m": "false",
 		"n": m.Queue.Broker,
 	}, m.Body)
 }
 
-// defaultTopic is the broker's model for topics it creates by itself.
-const defaultTopic = "TBW102"
+// What a broker makes topics from that it creates by itself. Ours exist before
+// they are sent to; the producer library sends these too.
+const (
+	defaultTopic       = "TBW102"
+	defaultTopicQueues = "4"
+)

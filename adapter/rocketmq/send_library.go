@@ -58,7 +58,6 @@ func (s *librarySender) start() (rocketmq.Producer, error) {
 		producer.WithRetry(0),
 		producer.WithSendMsgTimeout(cfg.SendTimeout),
 		producer.WithQueueSelector(producer.NewManualQueueSelector()),
-		producer.WithDefaultTopicQueueNums(cfg.TopicQueues),
 		producer.WithCompressMsgBodyOverHowmuch(math.MaxInt),
 	}
 	if cfg.AccessKey != "" {
