@@ -17,7 +17,7 @@ type extraInfo struct {
 	revive                    int64
 }
 
-var errExtraInfo = errors.New("extra info is not valid")
+var errExtraInfo = errors.New("java.lang.IllegalArgumentException: extra info is not valid")
 
 func parseExtraInfo(s string) (extraInfo, error) {
 	f := strings.Split(s, " ")
@@ -89,11 +89,18 @@ func (b *Broker) changeInvisible(c *conn, a *args) *remoting.Command {
 	}
 	k := h.key
 	if low, high := b.store.MinOffset(k.topic, k.queue), b.store.MaxOffset(k.topic, k.queue); h.offset < low || h.offset >= high {
-		return answer(codeNoMessage, "")
+		resp := ok("popTime", "0", "invisibleTime", "0", "reviveQid", "0")
+		resp.Code, resp.Remark = codeNoMessage, notSet
+		return resp
 	}
 	b.pops.mu.Lock()
 	defer b.pops.mu.Unlock()
 	b.pops.done(k, h.offset)
-	fresh := b.pops.check(k.offsetKey, h.offset, []int64{h.offset}, -1, millis(ms), b.cfg.Now())
-	return ok("popTime", itoa(fresh.popTime), "invisibleTime", itoa(ms), "reviveQid", itoa(h.extra.revive))
+	fresh := b.pops.check(k.offsetKey, h.offset, []int64{h.offset}, millis(ms), b.cfg.Now())
+	resp := ok("popTime", itoa(fresh.popTime), "invisibleTime", itoa(ms), "reviveQid", itoa(h.extra.revive))
+	resp.Remark = notSet
+	return resp
 }
+
+// notSet is the remark of answers that RocketMQ forgot to give one.
+const notSet = "not set any response code"

@@ -69,7 +69,7 @@ func (b *Broker) createTopic(a *args) *remoting.Command {
 	if !store.IsLMQ(t.name) {
 		b.names.register(b.name, b.Addr(), []topicConfig{t})
 	}
-	return ok()
+	return answer(remoting.Success, notSet)
 }
 
 // makeTopic makes a topic for retries or dead messages, if it is not there.

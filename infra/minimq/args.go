@@ -6,9 +6,9 @@ import (
 	"lmqgate/adapter/rocketmq/remoting"
 )
 
-// args reads the ext fields of a request. The first required field that is
-// missing, or is no number, is remembered: RocketMQ answers such a request with
-// code 1.
+// args reads the ext fields of a request. The first field that is missing, or is
+// no number, where RocketMQ would run into a NullPointerException, is remembered:
+// RocketMQ answers such a request with code 1.
 type args struct {
 	ext map[string]string
 	bad string
@@ -63,7 +63,7 @@ func (a *args) err() *remoting.Command {
 		return nil
 	}
 	return answer(remoting.SystemError,
-		"org.apache.rocketmq.remoting.exception.RemotingCommandException: the custom field <"+a.bad+"> is null")
+		"java.lang.NullPointerException: the custom field <"+a.bad+"> is null")
 }
 
 // answer returns a response with a code, a remark and no fields.

@@ -112,7 +112,7 @@ func (b *Broker) deliver(phys int64) {
 	m := p.Message
 	queue, _ := strconv.ParseInt(m.Properties[propRealQueue], 10, 32)
 	m.Topic, m.QueueID = m.Properties[propRealTopic], int32(queue)
-	for _, k := range []string{propDelay, propTimerDeliver, propTimerDelaySec, propTimerDelayMs} {
+	for _, k := range []string{propTimerDeliver, propTimerDelaySec, propTimerDelayMs} {
 		delete(m.Properties, k)
 	}
 	if _, err := b.store.Put(&m); errors.Is(err, store.ErrUnavailable) {

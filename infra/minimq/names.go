@@ -53,7 +53,7 @@ func (n *nameServer) handle(c *conn, req *remoting.Command) {
 func (n *nameServer) answer(req *remoting.Command, a *args) *remoting.Command {
 	switch req.Code {
 	case remoting.GetRouteInfoByTopic:
-		return n.route(a.str("topic"))
+		return n.route(a.ext["topic"])
 	case remoting.GetBrokerClusterInfo:
 		return n.clusterInfo()
 	case remoting.PutKVConfig:
@@ -113,6 +113,9 @@ func (n *nameServer) route(topic string) *remoting.Command {
 		r.Brokers = append(r.Brokers, n.broker(broker))
 	}
 	if len(r.Queues) == 0 {
+		if topic == "" {
+			topic = "null"
+		}
 		return answer(remoting.TopicNotExist, "No topic route info in name server for the topic: "+topic+seeFAQ)
 	}
 	return withBody(r.Encode())

@@ -1,6 +1,7 @@
 package minimq
 
 import (
+	"math"
 	"sync"
 
 	"lmqgate/adapter/rocketmq/remoting"
@@ -62,10 +63,12 @@ func (t *offsetTable) removeTopic(topic string) []string {
 }
 
 func (b *Broker) updateOffset(a *args) *remoting.Command {
-	k := offsetKey{a.str("consumerGroup"), a.str("topic"), a.int32("queueId")}
-	n := a.int("commitOffset")
+	k := offsetKey{group: a.ext["consumerGroup"], topic: a.str("topic")}
 	if a.bad != "" {
 		return nil
+	}
+	if k.group == "" {
+		k.group = "null"
 	}
 	if !b.groups.has(k.group) {
 		return answer(remoting.SubscriptionGroupNone, "Group "+k.group+" not exist!")
@@ -73,12 +76,20 @@ func (b *Broker) updateOffset(a *args) *remoting.Command {
 	if _, found := b.topics.get(k.topic); !found {
 		return answer(remoting.TopicNotExist, "Topic "+k.topic+" not exist!")
 	}
+	queue, n := a.opt("queueId", -1), a.opt("commitOffset", -1)
+	if queue < 0 || queue > math.MaxInt32 {
+		return answer(codeInvalidParameter, "QueueId is null, topic is "+k.topic)
+	}
+	if _, given := a.ext["commitOffset"]; !given {
+		return answer(codeInvalidParameter, "Offset is null, topic is "+k.topic)
+	}
+	k.queue = int32(queue)
 	b.offsets.commit(k, n)
 	return ok()
 }
 
 func (b *Broker) queryOffset(a *args) *remoting.Command {
-	k := offsetKey{a.str("consumerGroup"), a.str("topic"), a.int32("queueId")}
+	k := offsetKey{a.ext["consumerGroup"], a.str("topic"), a.int32("queueId")}
 	if a.bad != "" {
 		return nil
 	}

@@ -74,27 +74,37 @@ func (b *Broker) checkPop(c *conn, h popHeader) (filter, *remoting.Command) {
 	t, found := b.topics.get(h.topic)
 	switch {
 	case b.cfg.Now().Sub(h.born)-h.poll > popTooLate:
-		return filter{}, answer(remoting.PollingTimeout, "the broker[127.0.0.1] pop message is timeout too much")
+		return filter{}, refusePop(remoting.PollingTimeout, "the broker[127.0.0.1] pop message is timeout too much")
 	case h.n > popMax:
-		return filter{}, answer(codeInvalidParameter, "the broker[127.0.0.1] pop message's num is greater than 32")
+		return filter{}, refusePop(codeInvalidParameter, "the broker[127.0.0.1] pop message's num is greater than 32")
 	case !found:
-		return filter{}, answer(remoting.TopicNotExist, fmt.Sprintf("topic[%s] not exist, apply first please! %s", h.topic, seeFAQ))
+		return filter{}, refusePop(remoting.TopicNotExist, fmt.Sprintf("topic[%s] not exist, apply first please! %s", h.topic, seeFAQ))
 	case t.perm&remoting.PermRead == 0:
-		return filter{}, answer(remoting.NoPermission, "the topic["+h.topic+"] peeking message is forbidden")
+		return filter{}, refusePop(remoting.NoPermission, "the topic["+h.topic+"] peeking message is forbidden")
 	case int(h.queue) >= t.read:
-		return filter{}, answer(codeInvalidParameter, fmt.Sprintf(
+		return filter{}, refusePop(codeInvalidParameter, fmt.Sprintf(
 			"queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[/%s]", h.queue, h.topic, t.read, c.remote))
 	case h.order:
-		return filter{}, answer(remoting.SystemError, "minimq does not support POP in order")
+		return filter{}, refusePop(remoting.SystemError, "minimq does not support POP in order")
 	}
 	g, found := b.groups.find(h.group)
 	if !found {
-		return filter{}, answer(remoting.SubscriptionGroupNone, fmt.Sprintf("subscription group [%s] does not exist, %s", h.group, seeFAQ))
+		return filter{}, refusePop(remoting.SubscriptionGroupNone, fmt.Sprintf("subscription group [%s] does not exist, %s", h.group, seeFAQ))
 	}
 	if !g.ConsumeEnable {
-		return filter{}, answer(remoting.NoPermission, "subscription group no permission, "+h.group)
+		return filter{}, refusePop(remoting.NoPermission, "subscription group no permission, "+h.group)
+	}
+	if h.expType != "" && h.expType != "TAG" {
+		return filter{codes: map[int64]struct{}{}}, nil // no SQL here: nothing matches
 	}
 	return parseFilter(h.expression, h.expType)
+}
+
+// refusePop is the answer to a POP that is not served.
+func refusePop(code int32, remark string) *remoting.Command {
+	resp := ok("popTime", "0", "invisibleTime", "0", "reviveQid", "0", "restNum", "0")
+	resp.Code, resp.Remark = code, remark
+	return resp
 }
 
 // popped collects what one POP takes.
@@ -156,12 +166,13 @@ func (t *popTable) takeQueue(w *popWaiter, topic string, queue int32, out *poppe
 		r = t.b.store.Get(topic, queue, r.Next, n, w.filter.match)
 	}
 	if len(r.Messages) > 0 {
-		t.check(k, offset, r.Offsets, r.Next, w.h.invisible, out.at)
+		t.check(k, offset, r.Offsets, w.h.invisible, out.at)
+		t.b.offsets.commit(k, r.Next)
 		flag := retryFlag(topic)
 		out.start = append(out.start, fmt.Sprintf("%s %d %d", flag, queue, offset))
 		out.offsets = append(out.offsets, fmt.Sprintf("%s %d %s", flag, queue, joinInts(r.Offsets)))
 	} else if r.Status == store.NoMatched {
-		t.skip(k, r.Next)
+		t.b.offsets.commit(k, r.Next)
 		out.skipped = true
 	}
 	out.rest += r.Max - r.Next

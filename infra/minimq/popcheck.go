@@ -9,15 +9,6 @@ import (
 	"lmqgate/infra/minimq/store"
 )
 
-// How long RocketMQ keeps a checkpoint in memory before it is written and the
-// group's offset moves past its messages, acknowledged or not: 10 s, or until 3 s
-// before they return; not at all if they return within 4.5 s.
-const (
-	checkStay  = 10 * time.Second
-	checkEarly = 3 * time.Second
-	checkShort = checkEarly + 1500*time.Millisecond
-)
-
 // Properties of a message that returned.
 const (
 	propFirstPop    = "1ST_POP_TIME"
@@ -34,9 +25,6 @@ type checkKey struct {
 type checkpoint struct {
 	key     checkKey
 	offsets []int64 // not acknowledged yet
-	next    int64   // the group's offset behind it; -1: none
-	stored  bool    // the group's offset may move past it
-	store   *alarm
 	revive  *alarm
 }
 
@@ -57,58 +45,20 @@ func (t *popTable) offset(k offsetKey, fromMax bool) int64 {
 		}
 		t.b.offsets.commit(k, offset)
 	}
-	if list := t.commits[k]; len(list) > 0 {
-		offset = max(offset, list[len(list)-1].next)
-	}
 	return offset
 }
 
-// check keeps a checkpoint until its messages are acknowledged or return.
-func (t *popTable) check(k offsetKey, start int64, offsets []int64, next int64, invisible time.Duration, at time.Time) checkKey {
-	ck := &checkpoint{key: checkKey{k, start, at.UnixMilli()}, offsets: slices.Clone(offsets), next: next}
+// check keeps a checkpoint until its messages are acknowledged or return. The
+// group's offset does not wait for that: with enablePopBufferMerge=false, the
+// default of RocketMQ 5.4.0, the caller commits it at once.
+func (t *popTable) check(k offsetKey, start int64, offsets []int64, invisible time.Duration, at time.Time) checkKey {
+	ck := &checkpoint{key: checkKey{k, start, at.UnixMilli()}, offsets: slices.Clone(offsets)}
 	for t.checks[ck.key] != nil {
 		ck.key.popTime++
 	}
 	t.checks[ck.key] = ck
-	if next >= 0 {
-		t.commits[k] = append(t.commits[k], ck)
-	}
-	back := at.Add(invisible)
-	ck.revive = t.b.timers.add(back.Add(t.b.cfg.ReviveDelay), func() { t.bringBack(ck) })
-	if invisible < checkShort {
-		ck.stored = true
-		t.commit(k)
-	} else if next >= 0 {
-		due := at.Add(checkStay)
-		if early := back.Add(-checkEarly); early.Before(due) {
-			due = early
-		}
-		ck.store = t.b.timers.add(due, func() {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			ck.stored = true
-			t.commit(k)
-		})
-	}
+	ck.revive = t.b.timers.add(at.Add(invisible+t.b.cfg.ReviveDelay), func() { t.bringBack(ck) })
 	return ck.key
-}
-
-// skip moves a group's offset past messages that it does not want.
-func (t *popTable) skip(k offsetKey, next int64) {
-	t.commits[k] = append(t.commits[k], &checkpoint{next: next, stored: true})
-	t.commit(k)
-}
-
-// commit moves a group's offset past the checkpoints that are done, in order.
-func (t *popTable) commit(k offsetKey) {
-	list := t.commits[k]
-	for len(list) > 0 && (list[0].stored || len(list[0].offsets) == 0) {
-		t.b.offsets.commit(k, list[0].next)
-		list = list[1:]
-	}
-	if t.commits[k] = list; len(list) == 0 {
-		delete(t.commits, k)
-	}
 }
 
 // done acknowledges one message. An unknown checkpoint or offset is ignored, as
@@ -125,9 +75,7 @@ func (t *popTable) done(key checkKey, offset int64) {
 		return
 	}
 	delete(t.checks, key)
-	t.b.timers.remove(ck.store)
 	t.b.timers.remove(ck.revive)
-	t.commit(key.offsetKey)
 }
 
 // bringBack stores the messages of a checkpoint that were not acknowledged once
@@ -152,8 +100,6 @@ func (t *popTable) bringBack(ck *checkpoint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.checks, ck.key)
-	ck.offsets = nil
-	t.commit(ck.key.offsetKey)
 }
 
 // retry stores one message in the retry topic. Messages that have expired, or

@@ -36,14 +36,13 @@ type popTable struct {
 	waiting int
 	groups  map[string]map[string]struct{} // topic -> groups that ever waited
 	checks  map[checkKey]*checkpoint
-	commits map[offsetKey][]*checkpoint // oldest first
 	revived int64
 }
 
 func newPopTable(b *Broker) *popTable {
 	return &popTable{
 		b: b, waits: map[popKey][]*popWaiter{}, groups: map[string]map[string]struct{}{},
-		checks: map[checkKey]*checkpoint{}, commits: map[offsetKey][]*checkpoint{},
+		checks: map[checkKey]*checkpoint{},
 	}
 }
 

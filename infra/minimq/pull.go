@@ -33,8 +33,8 @@ type pullHeader struct {
 func parsePull(a *args) pullHeader {
 	return pullHeader{
 		group: a.str("consumerGroup"), topic: a.str("topic"), queue: a.int32("queueId"), offset: a.int("queueOffset"),
-		n: int(a.int32("maxMsgNums")), sysFlag: a.int32("sysFlag"), commit: a.int("commitOffset"),
-		suspend: a.int("suspendTimeoutMillis"), expression: a.ext["subscription"], subVersion: a.int("subVersion"),
+		n: int(a.int32("maxMsgNums")), sysFlag: a.int32("sysFlag"), commit: a.opt("commitOffset", 0),
+		suspend: a.opt("suspendTimeoutMillis", 0), expression: a.ext["subscription"], subVersion: a.opt("subVersion", 0),
 		expType: a.ext["expressionType"],
 	}
 }
@@ -67,14 +67,14 @@ func (b *Broker) checkPull(c *conn, h pullHeader) (filter, *remoting.Command) {
 		return filter{}, answer(remoting.SubscriptionGroupNone, fmt.Sprintf("subscription group [%s] does not exist, %s", h.group, seeFAQ))
 	}
 	if !g.ConsumeEnable {
-		return filter{}, answer(remoting.NoPermission, "subscription group no permission, "+h.group)
+		return filter{}, forbid("subscription group no permission, "+h.group, forbiddenGroup)
 	}
 	t, found := b.topics.get(h.topic)
 	switch {
 	case !found:
 		return filter{}, answer(remoting.TopicNotExist, fmt.Sprintf("topic[%s] not exist, apply first please! %s", h.topic, seeFAQ))
 	case t.perm&remoting.PermRead == 0:
-		return filter{}, answer(remoting.NoPermission, "the topic["+h.topic+"] pulling message is forbidden")
+		return filter{}, forbid("the topic["+h.topic+"] pulling message is forbidden", forbiddenTopic)
 	case h.queue < 0 || int(h.queue) >= t.read:
 		return filter{}, answer(codeInvalidParameter, fmt.Sprintf(
 			"queueId[%d] is illegal, topic:[%s] topicConfig.readQueueNums:[%d] consumer:[/%s]", h.queue, h.topic, t.read, c.remote))
@@ -83,6 +83,16 @@ func (b *Broker) checkPull(c *conn, h pullHeader) (filter, *remoting.Command) {
 		return parseFilter(h.expression, h.expType)
 	}
 	return b.clients.filter(h)
+}
+
+// Why a pull is forbidden, in its answer.
+const (
+	forbiddenGroup = "2"
+	forbiddenTopic = "3"
+)
+
+func forbid(remark, kind string) *remoting.Command {
+	return &remoting.Command{Code: remoting.NoPermission, Remark: remark, Ext: map[string]string{"forbiddenType": kind}}
 }
 
 // read answers a pull with what is there now.

@@ -30,29 +30,29 @@ const (
 
 // sendHeader is the header of a send in either spelling.
 type sendHeader struct {
-	group, topic, like string
-	likeQueues         int
-	queue              int32
-	sysFlag, flag      int32
-	born               int64
-	properties         string
-	reconsume          int32
-	unit, batch        bool
-	maxReconsume       int64 // -1: not given
+	topic, like   string
+	likeQueues    int
+	queue         int32
+	sysFlag, flag int32
+	born          int64
+	properties    string
+	reconsume     int32
+	unit, batch   bool
+	maxReconsume  int64 // -1: not given
 }
 
 func parseSend(req *remoting.Command, a *args) sendHeader {
 	if req.Code == remoting.SendMessage {
 		return sendHeader{
-			group: a.str("producerGroup"), topic: a.str("topic"), like: a.str("defaultTopic"),
-			likeQueues: int(a.int32("defaultTopicQueueNums")), queue: a.int32("queueId"), sysFlag: a.int32("sysFlag"),
+			topic: a.str("topic"), like: a.ext["defaultTopic"],
+			likeQueues: int(a.opt("defaultTopicQueueNums", 0)), queue: a.int32("queueId"), sysFlag: a.int32("sysFlag"),
 			born: a.int("bornTimestamp"), flag: a.int32("flag"), properties: a.ext["properties"],
 			reconsume: int32(a.opt("reconsumeTimes", 0)), unit: a.bool("unitMode"), batch: a.bool("batch"),
 			maxReconsume: a.opt("maxReconsumeTimes", -1),
 		}
 	}
 	return sendHeader{
-		group: a.str("a"), topic: a.str("b"), like: a.str("c"), likeQueues: int(a.int32("d")), queue: a.int32("e"),
+		topic: a.str("b"), like: a.ext["c"], likeQueues: int(a.opt("d", 0)), queue: a.int32("e"),
 		sysFlag: a.int32("f"), born: a.int("g"), flag: a.int32("h"), properties: a.ext["i"],
 		reconsume: int32(a.opt("j", 0)), unit: a.bool("k"), batch: a.bool("m"), maxReconsume: a.opt("l", -1),
 	}
@@ -61,6 +61,12 @@ func parseSend(req *remoting.Command, a *args) sendHeader {
 // send stores a message or a batch.
 func (b *Broker) send(c *conn, req *remoting.Command, a *args) *remoting.Command {
 	h := parseSend(req, a)
+	if h.topic == "" {
+		a.fail("topic")
+	}
+	if len(req.Body) == 0 {
+		a.fail("body")
+	}
 	if a.bad != "" {
 		return nil
 	}

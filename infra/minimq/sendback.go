@@ -42,7 +42,7 @@ func (b *Broker) sendBack(a *args) *remoting.Command {
 	most := a.opt("maxReconsumeTimes", int64(g.RetryMaxTimes))
 	if int64(m.Reconsume) >= most || level < 0 {
 		topic = b.makeTopic(dlqPrefix+group, 1)
-		delete(m.Properties, propDelay)
+		m.Properties[propDelay] = "0"
 	} else {
 		if level == 0 {
 			level = 3 + int(m.Reconsume)

@@ -60,7 +60,7 @@ func (s *Store) Get(topic string, id int32, offset int64, n int, match func(tags
 // read fills r from offset on, which lies between minimum and maximum. It looks
 // at n entries, whether they match or not.
 func (q *queue) read(r *Result, offset int64, n int, match func(int64) bool) {
-	if q.at(offset) == nil {
+	if q.at(offset) == nil || n <= 0 {
 		r.Status, r.Next = OffsetFoundNull, 0
 		return
 	}

@@ -86,7 +86,6 @@ func (s *Store) put(m *Message) (Stored, error) {
 	p := maps.Clone(m.Properties)
 	names := javaSplit(dispatch)
 	p[remoting.PropertyMultiQueueOffset] = s.lmqOffsets(names)
-	delete(p, remoting.PropertyWait)
 	props := EncodeProperties(p)
 	if err := s.check(m, len(props)); err != nil {
 		return Stored{}, err
