@@ -11,6 +11,7 @@
 //   - QoS 2: stored once, also over unknown outcomes, under one key in one queue. QoS 1: at least once. QoS 0: sent once.
 //   - A publication of QoS 1 or 2 ends within Config.PublishTimeout of its arrival. One that fails takes those waiting behind
 //     it on its line along, since its publisher will send it again and order must hold then; see Lane.
+//   - Nothing is sent, or sent again, once Publication.Abandoned says that the publisher has gone.
 //
 // Locks: Lane.mu protects the lane, its lines and their jobs. It is never held while calling out.
 package dispatch

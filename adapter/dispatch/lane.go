@@ -12,14 +12,14 @@ import (
 // A publication of QoS 1 or 2 that ends with any error but ErrRefused and ErrBusy breaks its line: those waiting behind
 // it, and any later one of that topic, end with ErrUnavailable and are not sent. Otherwise a publisher that repeats the
 // failed one, as MQTT clients do after the connection closed [MQTT-4.4.0-1], would find its order changed [MQTT-4.6.0-5].
-// So the lane's owner closes its connection on such an error.
+// So the lane's owner closes its connection on such an error. After ErrBusy, which Publish gives before it returns, it is
+// the owner who must not publish anything further to that topic before it has repeated the one turned away.
 type Lane struct {
 	d *Dispatcher
 
-	mu        sync.Mutex       // protects all below, and the lines and jobs of this lane
-	one       *line            // a line: most publishers use one topic at a time and need no map
-	more      map[string]*line // further lines by topic, nil when there are none
-	abandoned bool
+	mu   sync.Mutex       // protects all below, and the lines and jobs of this lane
+	one  *line            // a line: most publishers use one topic at a time and need no map
+	more map[string]*line // further lines by topic, nil when there are none
 }
 
 // line is the queue of one topic. It exists while it has jobs, or for good once it is broken.
@@ -32,7 +32,7 @@ type line struct {
 
 // Publish implements message.Lane. It never blocks; Done may be called before it returns. It sets Message.Key and
 // Message.BornMillis where they are unset. Beyond Config.MaxInFlight or MaxInFlightBytes, Done gets ErrBusy at once and
-// nothing is sent; the line is not broken, its owner knows before it publishes anything further.
+// nothing is sent; the line is not broken.
 func (l *Lane) Publish(p *message.Publication) {
 	d := l.d
 	j := newJob(l, p)
@@ -44,33 +44,14 @@ func (l *Lane) Publish(p *message.Publication) {
 	l.mu.Lock()
 	ln := l.lineOf(p.Message.Topic)
 	ln.append(j)
-	gone := ln.broken || l.abandoned && j.reliable()
+	broken := ln.broken
 	l.mu.Unlock()
-	if gone {
+	if broken {
 		d.pump(l, ln)
 		return
 	}
 	d.match(j)
 	d.place(j)
-}
-
-// Abandon says that another connection has taken the publisher's session over and repeats its unacknowledged
-// publications: what is QoS 1 or 2 and not under way to the broker at this moment ends with ErrUnavailable and is not
-// sent, nor is anything sent again. The session's epoch fences Prepare; this fences the retries behind it. QoS 0 is not concerned.
-func (l *Lane) Abandon() {
-	l.mu.Lock()
-	l.abandoned = true
-	lines := make([]*line, 0, len(l.more)+1)
-	if l.one != nil {
-		lines = append(lines, l.one)
-	}
-	for _, ln := range l.more {
-		lines = append(lines, ln)
-	}
-	l.mu.Unlock()
-	for _, ln := range lines {
-		l.d.pump(l, ln)
-	}
 }
 
 // lineOf finds or makes the line of a topic. l.mu is held.

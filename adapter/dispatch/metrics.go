@@ -21,11 +21,12 @@ const (
 	dropped             // QoS 0, not stored
 	lost                // QoS 0, nobody knows
 	failed              // Prepare said so
+	abandoned           // the publisher had gone
 	outcomes
 )
 
 func (o outcome) String() string {
-	return [outcomes]string{"acked", "refused", "busy", "unavailable", "dropped", "lost", "failed"}[o]
+	return [outcomes]string{"acked", "refused", "busy", "unavailable", "dropped", "lost", "failed", "abandoned"}[o]
 }
 
 type metrics struct {
@@ -103,6 +104,8 @@ func outcomeOf(qos byte, err error, unknown bool) outcome {
 		return refused
 	case errors.Is(err, message.ErrBusy):
 		return busy
+	case errors.Is(err, message.ErrAbandoned):
+		return abandoned
 	case !errors.Is(err, message.ErrUnavailable):
 		return failed
 	case qos > 0:

@@ -5,10 +5,9 @@ import (
 	"errors"
 	"sync"
 	"time"
-)
 
-// errNoRoute says that a route just looked up is gone again.
-var errNoRoute = errors.New("route of rocketmq topic is not known")
+	"lmqgate/meta/message"
+)
 
 const (
 	missingFor = 10 * time.Second // how long a topic that does not exist is not asked for again
@@ -45,32 +44,39 @@ func (p *picks) want(j *job, topic string) {
 	}
 }
 
-// ask looks the route up. Each job then chooses its own queue from it, without waiting.
+// ask has the producer look the route up, and chooses the queue of each job that waits for it: the first may wait, the
+// others find it known. They ask with Pick as well, since TryPick declines a route that is due for a refresh.
 func (p *picks) ask(topic, hashKey string) {
 	ctx, cancel := context.WithTimeout(p.d.ctx, min(pickTimeout, p.d.cfg.PublishTimeout))
 	defer cancel()
 	_, err := p.d.producer.Pick(ctx, topic, hashKey)
+	jobs := p.take(topic, err)
+	if err != nil {
+		p.d.cfg.Logger.Debug("no route of rocketmq topic", "rocketmq_topic", topic, "waiting", len(jobs), "error", err)
+	}
+	for _, j := range jobs {
+		var at message.Place
+		if err == nil {
+			at, err = p.d.producer.Pick(ctx, topic, j.pub.Message.Topic)
+		}
+		if err != nil {
+			p.d.unplaced(j, topic, err)
+			continue
+		}
+		p.d.placed(j, at)
+	}
+}
+
+// take returns the jobs that wait for a route, and notes if it does not exist.
+func (p *picks) take(topic string, err error) []*job {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	jobs := p.waiting[topic]
 	delete(p.waiting, topic)
 	if errors.Is(err, ErrNoTopic) && topic != p.d.cfg.Fallback {
 		p.remember(topic)
 	}
-	p.mu.Unlock()
-	if err != nil {
-		p.d.cfg.Logger.Debug("no route of rocketmq topic", "rocketmq_topic", topic, "waiting", len(jobs), "error", err)
-	}
-	for _, j := range jobs {
-		if err != nil {
-			p.d.unplaced(j, topic, err)
-			continue
-		}
-		if at, ok := p.d.producer.TryPick(topic, j.pub.Message.Topic); ok {
-			p.d.placed(j, at)
-			continue
-		}
-		p.d.unplaced(j, topic, errNoRoute)
-	}
+	return jobs
 }
 
 // remember notes that a topic does not exist. p.mu is held.

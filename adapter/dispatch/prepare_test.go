@@ -52,18 +52,23 @@ func TestRocketTopic(t *testing.T) {
 func TestUnknownRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var known atomic.Bool
-		failures := 2
+		var slow []time.Time // when a look-up began
 		p := &fakeProducer{t: t}
-		p.tryPick = func(rocket, _ string) (message.Place, bool) {
-			return message.Place{Topic: rocket, Broker: "broker-a"}, known.Load()
-		}
+		p.tryPick = func(string, string) (message.Place, bool) { return message.Place{}, false } // not even then
 		p.slowPick = func(context.Context, string) error {
+			if known.Load() {
+				return nil
+			}
+			slow = append(slow, time.Now())
 			time.Sleep(time.Second)
-			if failures--; failures >= 0 {
+			if len(slow) < 3 {
 				return errors.New("no name server")
 			}
 			known.Store(true)
 			return nil
+		}
+		p.pick = func(rocket, key string) (message.Place, error) {
+			return message.Place{Topic: rocket, Broker: "broker-of-" + key}, nil
 		}
 		d := New(&fakeMatcher{}, p, Config{Random: func() float64 { return 0 }})
 		l := d.NewLane()
@@ -71,18 +76,21 @@ func TestUnknownRoute(t *testing.T) {
 		for n := range 5 {
 			dones = append(dones, put(l, "t", strconv.Itoa(n), 2))
 		}
-		lost := put(l, "t", "5", 0)
-		for _, done := range dones {
+		lost, other := put(l, "t", "5", 0), put(l, "t/x", "", 1)
+		for _, done := range append(dones, other) {
 			want(t, done, nil)
 		}
 		want(t, lost, message.ErrUnavailable)
-		p.with(func() {
-			if len(p.picks) != 3 {
-				t.Errorf("asked %d times, want 3", len(p.picks))
-			}
-		})
+		if len(slow) != 3 {
+			t.Errorf("asked %d times, want 3", len(slow))
+		}
 		if got := fmt.Sprint(p.bodies("t")); got != "[0 1 2 3 4]" {
 			t.Errorf("log %s", got)
+		}
+		for _, s := range p.logged() {
+			if s.Place.Broker != "broker-of-"+s.Properties[message.PropTopic] {
+				t.Errorf("topic %s sent to %s", s.Properties[message.PropTopic], s.Place.Broker)
+			}
 		}
 		closed(t, d)
 	})

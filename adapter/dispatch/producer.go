@@ -43,7 +43,7 @@ type Producer interface {
 	// Pick chooses the queue of rocketTopic by the hash of hashKey. It may ask the name server, or create the topic.
 	// ErrNoTopic is final, other errors are not.
 	Pick(ctx context.Context, rocketTopic, hashKey string) (message.Place, error)
-	// TryPick is Pick without waiting: false says that the route is not known yet.
+	// TryPick is Pick without waiting: false says that the route is not known, or due for a refresh.
 	TryPick(rocketTopic, hashKey string) (message.Place, bool)
 	// Send sends without any retry of its own and calls done once, before or after it returns. It does not block.
 	Send(o *Outgoing, done func(error))

@@ -36,8 +36,6 @@ func (j *job) step() func(*Dispatcher, *job) {
 	switch {
 	case j.stage == stageSucceeded, j.failed != nil, j.expired, j.line.broken:
 		return (*Dispatcher).finish
-	case j.lane.abandoned && j.reliable() && j.op != opSend:
-		return (*Dispatcher).finish
 	case j.op != opNone, !j.matched, !j.placed, !j.ready:
 		return nil
 	}
@@ -84,10 +82,8 @@ func (j *job) outcome() error {
 		return j.failed
 	case j.expired:
 		return j.unavailable("publish not done in time")
-	case j.line.broken:
-		return j.unavailable("publish behind a failed one")
 	default:
-		return j.unavailable("publisher was taken over")
+		return j.unavailable("publish behind a failed one")
 	}
 }
 

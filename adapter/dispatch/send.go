@@ -30,8 +30,14 @@ func (d *Dispatcher) encode(j *job) {
 	d.metrics.shape(len(j.lmqs), len(parts))
 }
 
-// send sends the next part.
+// send sends the next part, unless its publisher has gone.
 func (d *Dispatcher) send(j *job) {
+	if gone := j.pub.Abandoned; gone != nil && gone() {
+		j.lane.mu.Lock()
+		defer j.lane.mu.Unlock()
+		j.op, j.failed = opNone, message.ErrAbandoned
+		return
+	}
 	part := &j.parts[j.sent]
 	part.Place = j.at
 	d.failpoint(FailBeforeSend)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -255,8 +256,8 @@ func TestHungProducer(t *testing.T) {
 	})
 }
 
-// TestAbandon: after a takeover nothing of QoS 1 and 2 is sent any more, not even again.
-func TestAbandon(t *testing.T) {
+// TestAbandoned: once the publisher has gone nothing of it is sent, not even again.
+func TestAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeProducer{t: t}
 		p.judge = func(o *Outgoing) verdict {
@@ -264,25 +265,26 @@ func TestAbandon(t *testing.T) {
 			case "doubtful":
 				return verdict{store: -1, answer: time.Second, err: ErrUnknown}
 			case "rejected":
-				return verdict{store: -1, err: ErrRejected}
+				return verdict{store: -1, answer: time.Second, err: ErrRejected}
 			}
 			return verdict{store: time.Millisecond, answer: time.Second}
 		}
 		d := New(&fakeMatcher{}, p, Config{})
-		l := d.NewLane().(*Lane)
-		doubtful, rejected, sent := put(l, "a", "doubtful", 2), put(l, "b", "rejected", 1), put(l, "c", "sent", 2)
-		behind := put(l, "c", "behind", 1)
-		plain, plainer := put(l, "d", "plain", 0), put(l, "d", "plainer", 0)
-		l.Abandon()
-		want(t, doubtful, message.ErrUnavailable)
-		want(t, rejected, message.ErrUnavailable)
+		l := d.NewLane()
+		var gone atomic.Bool
+		with := func(pub *message.Publication) { pub.Abandoned = gone.Load }
+		doubtful, rejected := put(l, "a", "doubtful", 2, with), put(l, "b", "rejected", 2, with)
+		sent, behind := put(l, "c", "sent", 2, with), put(l, "c", "behind", 2, with)
+		last, other := put(l, "c", "last", 1), put(l, "d", "other", 1)
+		gone.Store(true)
+		want(t, doubtful, message.ErrAbandoned)
+		want(t, rejected, message.ErrAbandoned)
 		want(t, sent, nil)
-		want(t, behind, message.ErrUnavailable)
-		want(t, plain, nil)
-		want(t, plainer, nil)
-		want(t, put(l, "e", "later", 1), message.ErrUnavailable)
-		if n := len(p.sent()); n != 5 {
-			t.Errorf("%d sends, want 5: one for each that was under way, and QoS 0", n)
+		want(t, behind, message.ErrAbandoned)
+		want(t, last, message.ErrUnavailable) // it will be repeated behind that one
+		want(t, other, nil)
+		if n := len(p.sent()); n != 4 {
+			t.Errorf("%d sends, want 4: those that were under way", n)
 		}
 		closed(t, d)
 	})
@@ -363,8 +365,12 @@ func TestClose(t *testing.T) {
 		dones := []chan result{put(d.NewLane(), "t", "1", 1), put(d.NewLane(), "unknown", "2", 1)}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
+		began := time.Now()
 		if err := d.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "2 publications") {
 			t.Errorf("close: %v", err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("closed after %v", took)
 		}
 		for _, done := range dones {
 			select {
