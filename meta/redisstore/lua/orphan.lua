@@ -6,7 +6,7 @@
 --         {3, score for due or ''} detached, now or before; {4, score for due} ended before, not settled.
 -- Ending and detaching raise the epoch, so that an owner that only seemed dead is fenced.
 
-local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'h')
+local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'h', 'c')
 if not h[1] then return {redis.call('EXISTS', KEYS[1]) * 2} end
 if h[1] ~= '1' then return {2} end
 if h[6] then
@@ -17,7 +17,8 @@ if not h[3] then
   if h[5] == 'never' then return {3, ''} end
   return {3, h[5]}
 end
-if h[3] ~= ARGV[1] or h[7] ~= ARGV[2] then return {0} end
+-- Another ticket is that of an Attach which died before its script, or of an instance that lives again.
+if h[3] ~= ARGV[1] or (h[7] ~= ARGV[2] and tonumber(h[9]) > tonumber(ARGV[3])) then return {0} end
 
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
