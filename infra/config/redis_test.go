@@ -32,22 +32,26 @@ func TestRedisOptions(t *testing.T) {
 		want    seen
 	}{
 		{
-			"single", []string{"REDIS_URL=redis://bob:p%40ss@cache:6380/3?pool_size=7&read_timeout=2s"},
+			"single",
+			[]string{"REDIS_URL=redis://bob:p%40ss@cache:6380/3?pool_size=7&read_timeout=2s"},
 			seen{Addrs: []string{"cache:6380"}, User: "bob", Password: "p@ss", DB: 3, Pool: 7, ReadTimeout: 2 * time.Second},
 		},
 		{"default port", []string{"REDIS_URL=redis://cache"}, seen{Addrs: []string{"cache:6379"}}},
 		{"ipv6", []string{"REDIS_URL=redis://[::1]:6379"}, seen{Addrs: []string{"[::1]:6379"}}},
 		{"tls", []string{"REDIS_URL=rediss://:x@cache:6379"}, seen{Addrs: []string{"cache:6379"}, Password: "x", TLS: true}},
 		{
-			"cluster", []string{"REDIS_URL=redis://a:1,b:2,c", "REDIS_CLUSTER=true"},
+			"cluster",
+			[]string{"REDIS_URL=redis://a:1,b:2,c", "REDIS_CLUSTER=true"},
 			seen{Addrs: []string{"a:1", "b:2", "c:6379"}, Cluster: true},
 		},
 		{
-			"sentinel", []string{"REDIS_URL=redis://:pw@s1:26379,s2:26379/1?sentinel_username=su", "REDIS_SENTINEL_MASTER=main"},
+			"sentinel",
+			[]string{"REDIS_URL=redis://:pw@s1:26379,s2:26379/1?sentinel_username=su", "REDIS_SENTINEL_MASTER=main"},
 			seen{Addrs: []string{"s1:26379", "s2:26379"}, Password: "pw", DB: 1, Master: "main", SentinelUser: "su"},
 		},
 		{
-			"sentinel by parameter", []string{"REDIS_URL=redis://s1:26379?master_name=main"},
+			"sentinel by parameter",
+			[]string{"REDIS_URL=redis://s1:26379?master_name=main"},
 			seen{Addrs: []string{"s1:26379"}, Master: "main"},
 		},
 	}

@@ -19,7 +19,12 @@ func TestUnknownVariables(t *testing.T) {
 		{"REDIS_SERVICE_HOST", ""},
 		{"REDIS_PORT_6379_TCP_ADDR", ""},
 		{"LMQGATE_URL", ""},
-		{"PATH", ""}, {"HOME", ""}, {"LANG", ""}, {"PWD", ""}, {"HOSTNAME", ""}, {"username", ""},
+		{"PATH", ""},
+		{"HOME", ""},
+		{"LANG", ""},
+		{"PWD", ""},
+		{"HOSTNAME", ""},
+		{"username", ""},
 		{"SUPPORT", ""},
 		{strings.Repeat("A", 1000), ""},
 	}
