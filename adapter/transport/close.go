@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"net"
 	"time"
 )
@@ -131,5 +132,9 @@ func (c *Conn) linger() {
 // abort closes the socket at once, whatever is under way.
 func (c *Conn) abort() {
 	c.gone.Store(true)
+	if t, ok := c.raw.(*tls.Conn); ok {
+		_ = t.NetConn().Close() // its own Close would wait to send an alert
+		return
+	}
 	_ = c.raw.Close()
 }

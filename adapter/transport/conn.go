@@ -26,6 +26,8 @@ type Conn struct {
 	kind kind
 	gone atomic.Bool // the peer has gone or the connection was cut: no farewell
 
+	secure atomic.Bool // the TLS handshake of kindTLS is done
+
 	wmu    sync.Mutex // held while bytes go out; protects what follows
 	fin    bool       // the last byte has gone out: close frame and half-close done
 	broken bool       // a write stopped half-way: nothing sensible can follow
@@ -73,10 +75,11 @@ func (c *Conn) Header() http.Header {
 	return c.header
 }
 
-// TLS is the state of the TLS connection that ends here, nil if there is none.
+// TLS is the state of the TLS connection that ends here, nil if there is none or its handshake is not done. It is done
+// when the handler runs.
 func (c *Conn) TLS() *tls.ConnectionState {
 	t, ok := c.raw.(*tls.Conn)
-	if !ok {
+	if !ok || c.kind == kindTLS && !c.secure.Load() { // ConnectionState waits for a handshake under way
 		return nil
 	}
 	state := t.ConnectionState()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -59,13 +61,19 @@ func TestMaxConnections(t *testing.T) {
 // stutter is a listener without file descriptors for a while, then without connections.
 type stutter struct {
 	net.Listener
-	failures int
+	failures atomic.Int64 // left
 	closed   chan struct{}
 	last     error
 }
 
+func newStutter(failures int64) *stutter {
+	l := &stutter{closed: make(chan struct{})}
+	l.failures.Store(failures)
+	return l
+}
+
 func (l *stutter) Accept() (net.Conn, error) {
-	if l.failures--; l.failures >= 0 {
+	if l.failures.Add(-1) >= 0 {
 		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
 	}
 	if l.last != nil {
@@ -87,17 +95,17 @@ func (l *stutter) Close() error {
 func TestAcceptBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{}, untilClosed)
-		l := &stutter{failures: 10, closed: make(chan struct{})}
+		l := newStutter(10)
 		start, ended := time.Now(), make(chan error)
 		go func() { ended <- s.ServeTCP(t.Context(), l) }()
 		time.Sleep(3274 * time.Millisecond) // 5, 10, 20, ... 640, 1000, 1000 ms: ten pauses take 3.275 s
 		synctest.Wait()
-		if l.failures != 0 {
-			t.Errorf("%d failures left after %v", l.failures, time.Since(start))
+		if left := l.failures.Load(); left != 0 {
+			t.Errorf("%d failures left after %v", left, time.Since(start))
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if l.failures >= 0 {
+		if l.failures.Load() >= 0 {
 			t.Error("not accepting again")
 		}
 		s.StopAccepting()
@@ -111,7 +119,7 @@ func TestStopDuringBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{}, untilClosed)
 		ended := make(chan error)
-		go func() { ended <- s.ServeTCP(t.Context(), &stutter{failures: 1 << 30, closed: make(chan struct{})}) }()
+		go func() { ended <- s.ServeTCP(t.Context(), newStutter(1<<30)) }()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		start := time.Now()
@@ -125,7 +133,9 @@ func TestStopDuringBackoff(t *testing.T) {
 func TestAcceptGivesUp(t *testing.T) {
 	broken := errors.New("socket is gone")
 	s := New(Config{}, untilClosed)
-	if err := s.ServeTCP(t.Context(), &stutter{last: broken, closed: make(chan struct{})}); !errors.Is(err, broken) {
+	l := newStutter(0)
+	l.last = broken
+	if err := s.ServeTCP(t.Context(), l); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 }
@@ -139,17 +149,32 @@ func TestOneGoroutinePerConnection(t *testing.T) {
 		ready <- struct{}{}
 		untilClosed(c)
 	})
-	before := runtime.NumGoroutine()
 	for range n {
 		g.dialRaw("")
 		<-ready
 		dialTCP(t, g.tcp)
 		<-ready
 	}
-	for runtime.NumGoroutine() != before+2*n { // the HTTP server's are on their way out
-		if t.Context().Err() != nil {
-			t.Fatal("interrupted")
+	ours, strays := 0, ""
+	for range 2000 { // the HTTP server's goroutines may still be on their way out
+		if ours, strays = goroutines(); ours == 2*n && strays == "" {
+			return
 		}
 		runtime.Gosched()
 	}
+	t.Errorf("%d goroutines for %d connections, and besides:\n%s", ours, 2*n, strays)
+}
+
+// goroutines counts those that run a connection, and returns the stacks of others of the HTTP server or the library.
+func goroutines() (ours int, strays string) {
+	buf := make([]byte, 4<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		switch {
+		case strings.Contains(stack, "transport.(*Server).run("):
+			ours++
+		case strings.Contains(stack, "net/http.(*conn).serve("), strings.Contains(stack, "coder/websocket"):
+			strays += stack + "\n\n"
+		}
+	}
+	return ours, strays
 }

@@ -78,6 +78,7 @@ func (c *Conn) prepare() bool {
 		if err := t.Handshake(); err != nil {
 			return c.unfit(refusedTLS, err)
 		}
+		c.secure.Store(true)
 	}
 	return true
 }
