@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// instance is one running gateway.
+type instance struct {
+	cmd  *exec.Cmd
+	http string // host:port
+	tcp  string
+	log  *os.File
+}
+
+// ports finds free loopback ports.
+func ports(n int) ([]int, error) {
+	var list []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		list = append(list, l.Addr().(*net.TCPAddr).Port)
+	}
+	return list, nil
+}
+
+// begin starts an instance without waiting for it.
+func (b *bench) begin(prefix string, embedded bool) (*instance, error) {
+	p, err := ports(2)
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{http: "127.0.0.1:" + strconv.Itoa(p[0]), tcp: "127.0.0.1:" + strconv.Itoa(p[1])}
+	if i.log, err = os.CreateTemp("", "lmqgate-bench-*.log"); err != nil {
+		return nil, err
+	}
+	i.cmd = exec.Command(b.bin)
+	i.cmd.Env = []string{
+		"PORT=" + strconv.Itoa(p[0]), "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=" + i.tcp, "METRICS_ADDR=main",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_LEVEL=warn",
+	}
+	if !embedded {
+		i.cmd.Env = append(i.cmd.Env, "REDIS_URL="+b.redis, "NAMESRV_ADDR="+b.namesrv, "AUTH=anonymous", "REDIS_PREFIX="+prefix)
+	}
+	i.cmd.Env = append(i.cmd.Env, profileEnv()...)
+	i.cmd.Stdout, i.cmd.Stderr = i.log, i.log
+	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return i, i.cmd.Start()
+}
+
+// profileEnv passes Go's own switches on.
+func profileEnv() (env []string) {
+	for _, e := range os.Environ() {
+		if strings.HasPrefix(e, "GO") {
+			env = append(env, e)
+		}
+	}
+	return env
+}
+
+// run starts an instance and waits until it is ready.
+func (b *bench) run(prefix string) (*instance, error) {
+	i, err := b.begin(prefix, false)
+	if err != nil {
+		return nil, err
+	}
+	for range 600 {
+		if r, err := http.Get("http://" + i.http + "/health/ready"); err == nil {
+			r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				return i, nil
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	out, _ := os.ReadFile(i.log.Name())
+	i.kill()
+	return nil, fmt.Errorf("gateway is not ready: %s", out)
+}
+
+func (i *instance) kill() {
+	_ = i.cmd.Process.Kill()
+	_ = i.cmd.Wait()
+	i.log.Close()
+	os.Remove(i.log.Name())
+}
+
+// cpu is the processor time used so far.
+func (i *instance) cpu() time.Duration {
+	f := i.proc("stat")
+	f = f[strings.LastIndexByte(f, ')')+2:]
+	fields := strings.Fields(f)
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	sys, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+sys) * 10 * time.Millisecond
+}
+
+// resident is the resident memory, bytes.
+func (i *instance) resident() int64 {
+	for line := range strings.Lines(i.proc("status")) {
+		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+func (i *instance) proc(file string) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", i.cmd.Process.Pid, file))
+	return string(b)
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lmqgate/adapter/packet"
+)
+
+// start measures from the process's start to an accepted connection, and its memory then.
+func (b *bench) start() error {
+	var accept, memory, first series
+	for range b.runs {
+		for _, embedded := range []bool{false, true} {
+			at := time.Now()
+			g, err := b.begin(b.topic(), embedded)
+			if err != nil {
+				return err
+			}
+			for {
+				c, err := net.Dial("tcp", g.tcp)
+				if err == nil {
+					c.Close()
+					break
+				}
+				if time.Since(at) > 20*time.Second {
+					g.kill()
+					return fmt.Errorf("no connection accepted: %w", err)
+				}
+				time.Sleep(200 * time.Microsecond)
+			}
+			if embedded {
+				err = b.firstDelivery(g)
+				first = append(first, ms(time.Since(at)))
+			} else {
+				accept = append(accept, ms(time.Since(at)))
+				time.Sleep(2 * time.Second)
+				memory = append(memory, float64(g.resident())/(1<<20))
+			}
+			g.kill()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	row("start to accepting, ms", "%v", accept)
+	row("embedded: start to the first delivered message, ms", "%v", first)
+	row("resident at start, MiB", "%v", memory)
+	if st, err := os.Stat(b.bin); err == nil {
+		row("binary, MiB", "%.1f", float64(st.Size())/(1<<20))
+	}
+	return nil
+}
+
+func (b *bench) firstDelivery(g *instance) error {
+	got := make(chan struct{}, 1)
+	topic := b.topic()
+	sub, err := dial(g.tcp, connectOptions{id: "s", got: func(*packet.Publish, time.Time) { got <- struct{}{} }})
+	if err != nil {
+		return err
+	}
+	defer sub.conn.Close()
+	if err := sub.subscribe(topic, 1); err != nil {
+		return err
+	}
+	go sub.read()
+	pub, err := dial(g.tcp, connectOptions{id: "p"})
+	if err != nil {
+		return err
+	}
+	defer pub.conn.Close()
+	if err := pub.publish(topic, 1, 1, 8); err != nil {
+		return err
+	}
+	select {
+	case <-got:
+		return nil
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("first message not delivered")
+	}
+}
+
+// fanout measures the gateway's CPU for one delivery.
+func (b *bench) fanout() error {
+	for _, f := range []struct {
+		subs, rate int
+		qos        byte
+	}{{200, 50, 1}, {1000, 20, 0}} {
+		var cost, p99 series
+		for range b.runs {
+			c, l, err := b.fanoutOnce(f.subs, f.rate, f.qos)
+			if err != nil {
+				return err
+			}
+			cost, p99 = append(cost, c), append(p99, ms(percentile(l, 0.99)))
+		}
+		row(fmt.Sprintf("1 -> %d fan-out, QoS %d, %d msg/s: CPU of the gateway per delivery, us", f.subs, f.qos, f.rate), "%v", cost)
+		row("the same, publish to delivery, p99 ms", "%v", p99)
+	}
+	return nil
+}
+
+func (b *bench) fanoutOnce(n, rate int, qos byte) (float64, []time.Duration, error) {
+	g, err := b.run(b.topic())
+	if err != nil {
+		return 0, nil, err
+	}
+	defer g.kill()
+	topic := b.topic()
+	var count atomic.Int64
+	var mu sync.Mutex
+	var late []time.Duration
+	got := func(p *packet.Publish, at time.Time) {
+		if count.Add(1)%7 == 0 { // a sample, so that the load does not measure itself
+			mu.Lock()
+			late = append(late, at.Sub(sentAt(p.Payload)))
+			mu.Unlock()
+		}
+	}
+	for i := range n {
+		sub, err := dial(g.tcp, connectOptions{id: fmt.Sprintf("f%d", i), got: got})
+		if err != nil {
+			return 0, nil, err
+		}
+		defer sub.conn.Close()
+		if err := sub.subscribe(topic, qos); err != nil {
+			return 0, nil, err
+		}
+		go sub.read()
+	}
+	pub, err := dial(g.tcp, connectOptions{id: "pub"})
+	if err != nil {
+		return 0, nil, err
+	}
+	defer pub.conn.Close()
+	go pub.read()
+	list := []*pair{{pub: pub, topic: topic}}
+	paced(list, rate, 2*time.Second)
+	time.Sleep(300 * time.Millisecond)
+	before, used := count.Load(), g.cpu()
+	paced(list, rate, b.seconds)
+	time.Sleep(500 * time.Millisecond)
+	done := count.Load() - before
+	if want := int64(b.seconds.Seconds()) * int64(rate*n); done < want*99/100 {
+		return 0, nil, fmt.Errorf("%d of %d deliveries", done, want)
+	}
+	return float64((g.cpu() - used).Microseconds()) / float64(done), late, nil
+}
+
+// idleClients measures memory and CPU of clients that do nothing, each with a session and a subscription of its own.
+func (b *bench) idleClients() error {
+	for _, ws := range []bool{true, false} {
+		var memory, cpu series
+		for range max(1, b.runs/2) {
+			m, c, err := b.idleOnce(ws)
+			if err != nil {
+				return err
+			}
+			memory, cpu = append(memory, m), append(cpu, c)
+		}
+		kind := map[bool]string{true: "WebSocket", false: "TCP"}[ws]
+		row(fmt.Sprintf("%d idle clients, %s, MQTT 5 session, 1 subscription: KiB resident each", b.idle, kind), "%v", memory)
+		row("the same, CPU of the gateway, %% of a core", "%v", cpu)
+	}
+	return nil
+}
+
+func (b *bench) idleOnce(ws bool) (kib, cpu float64, err error) {
+	g, err := b.run(b.topic())
+	if err != nil {
+		return 0, 0, err
+	}
+	defer g.kill()
+	addr := g.tcp
+	if ws {
+		addr = g.http
+	}
+	time.Sleep(2 * time.Second)
+	before := g.resident()
+	base := b.topic()
+	conns := make([]*mqtt, b.idle)
+	defer func() {
+		for _, c := range conns {
+			if c != nil {
+				c.conn.Close()
+			}
+		}
+	}()
+	for i := range conns {
+		c, err := dial(addr, connectOptions{id: fmt.Sprintf("%s-i%d", base, i), expiry: 600, ws: ws})
+		if err != nil {
+			return 0, 0, err
+		}
+		conns[i] = c
+		if err := c.subscribe(fmt.Sprintf("%s/%d", base, i), 1); err != nil {
+			return 0, 0, err
+		}
+	}
+	time.Sleep(10 * time.Second)
+	used, at := g.cpu(), time.Now()
+	time.Sleep(30 * time.Second)
+	cpu = 100 * (g.cpu() - used).Seconds() / time.Since(at).Seconds()
+	return float64(g.resident()-before) / 1024 / float64(b.idle), cpu, nil
+}
+
+// takeover measures CONNECT to CONNACK of a client that is connected to another instance.
+func (b *bench) takeover() error {
+	var p50, p99, told series
+	for range b.runs {
+		l, o, err := b.takeoverOnce(200)
+		if err != nil {
+			return err
+		}
+		p50, p99 = append(p50, ms(percentile(l, 0.5))), append(p99, ms(percentile(l, 0.99)))
+		told = append(told, ms(percentile(o, 0.99)))
+	}
+	row("takeover on another instance, CONNECT to CONNACK, p50 ms", "%v", p50)
+	row("the same, p99 ms", "%v", p99)
+	row("the old connection is told (0x8E), p99 ms after CONNECT", "%v", told)
+	return nil
+}
+
+func (b *bench) takeoverOnce(n int) (took, told []time.Duration, err error) {
+	prefix := b.topic()
+	var gs [2]*instance
+	for i := range gs {
+		if gs[i], err = b.run(prefix); err != nil {
+			return nil, nil, err
+		}
+		defer gs[i].kill()
+	}
+	id := prefix + "-t"
+	old, err := dial(gs[0].tcp, connectOptions{id: id, expiry: 60})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := old.subscribe(prefix, 1); err != nil {
+		return nil, nil, err
+	}
+	for i := range n {
+		go old.read()
+		at := time.Now()
+		next, err := dial(gs[(i+1)%2].tcp, connectOptions{id: id, expiry: 60})
+		if err != nil {
+			return nil, nil, err
+		}
+		took = append(took, time.Since(at))
+		select {
+		case code := <-old.bye:
+			if code != packet.SessionTakenOver {
+				return nil, nil, fmt.Errorf("old connection was told %v", code)
+			}
+			told = append(told, time.Since(at))
+		case <-time.After(20 * time.Second):
+			return nil, nil, fmt.Errorf("old connection was not told")
+		}
+		old.conn.Close()
+		old = next
+	}
+	old.conn.Close()
+	return took, told, nil
+}
