@@ -72,6 +72,9 @@ func (c *client) read() error {
 			return packet.ServerBusy
 		}
 		c.srv.metrics.received(p.Type())
+		if err := packet.CheckFromClient(p); err != nil {
+			return err
+		}
 		if err := c.handle(p); err != nil {
 			return err
 		}

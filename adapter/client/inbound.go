@@ -52,6 +52,9 @@ func (in *inbound) restore(c *client, st session.State) {
 // enter takes a place in flight for a PUBLISH. Without one it waits, which holds the client back by TCP; a 5.0 client
 // that exceeds the Receive Maximum is disconnected [MQTT-3.3.4-9].
 func (in *inbound) enter(c *client, p *packet.Publish) error {
+	if c.ctx.Err() != nil { // closing: what is still buffered comes again on the next connection
+		return c.ctx.Err()
+	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if c.version == packet.V5 && p.QoS > 0 && (p.QoS == 1 || in.ids[p.PacketID] == nil) &&
