@@ -22,6 +22,9 @@ const (
 	clusterEnv = "LMQGATE_TEST_REDIS_CLUSTER"
 )
 
+// benchURL names the real server for benchmarks.
+func benchURL() string { return os.Getenv(realEnv) }
+
 // server is one Redis under test and a prefix of its own in it.
 type server struct {
 	config redisstore.Config

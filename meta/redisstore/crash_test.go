@@ -2,7 +2,8 @@ package redisstore_test
 
 import (
 	"errors"
-	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -147,19 +148,17 @@ func (c crashing) crash(t *testing.T, on *server, n int) bool {
 // load makes the server know all scripts, so that each call is one command.
 func load(t *testing.T, on *server) {
 	t.Helper()
-	warm := *on
-	warm.config.Prefix += "warm:"
-	s := warm.store(t)
-	ctx := t.Context()
-	for i := range 6 { // on a cluster, different keys for all nodes
-		id := fmt.Sprint(i)
-		_ = s.Beat(ctx, id, time.Millisecond)
-		st, _ := s.Attach(ctx, session.AttachRequest{ClientID: id, Instance: id})
-		_ = s.Write(ctx, []session.Change{{ClientID: id, Epoch: st.Epoch, DropIn: []uint16{1}}})
-		_, _ = s.Detach(ctx, id, st.Epoch)
-		_, _, _ = s.Expired(ctx, time.Time{}, 1)
-		_ = s.Settled(ctx, []string{id})
-		_ = s.Leave(ctx, id)
+	files, err := filepath.Glob("lua/*.lua")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
 	}
-	warm.clear(t)
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := on.raw.ScriptLoad(t.Context(), string(source)).Err(); err != nil { // on a cluster, to all masters
+			t.Fatal(err)
+		}
+	}
 }

@@ -74,10 +74,10 @@ func (m *metrics) name(cmd redis.Cmder) string {
 	return cmd.Name()
 }
 
-func (m *metrics) count(cmd redis.Cmder) {
+func (m *metrics) count(cmd redis.Cmder, err error) {
 	name := m.name(cmd)
 	m.commands.WithLabelValues(name).Inc()
-	if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+	if err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
 		m.failures.WithLabelValues(name).Inc()
 	}
 }
@@ -99,7 +99,7 @@ func (m *metrics) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		start := time.Now()
 		err := next(ctx, cmd)
 		m.trips.WithLabelValues(m.name(cmd)).Observe(time.Since(start).Seconds())
-		m.count(cmd)
+		m.count(cmd, err) // the command itself gets its error only later
 		return err
 	}
 }
@@ -111,7 +111,7 @@ func (m *metrics) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		err := next(ctx, cmds)
 		m.trips.WithLabelValues("pipeline").Observe(time.Since(start).Seconds())
 		for _, cmd := range cmds {
-			m.count(cmd)
+			m.count(cmd, cmd.Err())
 		}
 		return err
 	}
