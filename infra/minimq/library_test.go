@@ -1,0 +1,342 @@
+package minimq_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	rocketmq "github.com/apache/rocketmq-client-go/v2"
+	"github.com/apache/rocketmq-client-go/v2/admin"
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/apache/rocketmq-client-go/v2/producer"
+	"github.com/apache/rocketmq-client-go/v2/rlog"
+
+	"lmqgate/adapter/rocketmq/remoting"
+	"lmqgate/infra/minimq"
+)
+
+// silent keeps the library from writing log files.
+type silent struct{}
+
+func (silent) Debug(string, map[string]any)   {}
+func (silent) Info(string, map[string]any)    {}
+func (silent) Warning(string, map[string]any) {}
+func (silent) Error(string, map[string]any)   {}
+func (silent) Fatal(string, map[string]any)   {}
+func (silent) Level(string)                   {}
+func (silent) OutputPath(string) error        { return nil }
+
+func TestMain(m *testing.M) {
+	rlog.SetLogger(silent{})
+	os.Exit(m.Run())
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newProducer(t *testing.T, s *minimq.Server) rocketmq.Producer {
+	t.Helper()
+	p, err := rocketmq.NewProducer(
+		producer.WithNameServer([]string{s.Addr()}), producer.WithGroupName("PG"),
+		producer.WithInstanceName("producer-"+s.Addr()), producer.WithRetry(0),
+	)
+	must(t, err)
+	must(t, p.Start())
+	t.Cleanup(func() { _ = p.Shutdown() })
+	return p
+}
+
+func createTopic(t *testing.T, s *minimq.Server, topic string, queues int) {
+	t.Helper()
+	a, err := admin.NewAdmin(admin.WithResolver(primitive.NewPassthroughResolver([]string{s.Addr()})))
+	must(t, err)
+	defer a.Close()
+	must(t, a.CreateTopic(t.Context(), admin.WithTopicCreate(topic), admin.WithBrokerAddrCreate(s.Brokers()[0].Addr()),
+		admin.WithReadQueueNums(queues), admin.WithWriteQueueNums(queues)))
+}
+
+// inbox collects what a push consumer receives.
+type inbox struct {
+	name string
+	got  chan *primitive.MessageExt
+}
+
+// subscribe starts a push consumer. fail, if not nil, says which messages it
+// asks for again.
+func subscribe(t *testing.T, s *minimq.Server, name, group, topic, tags string, model consumer.MessageModel, orderly bool, fail func(*primitive.MessageExt) bool) *inbox {
+	t.Helper()
+	in := &inbox{name: name, got: make(chan *primitive.MessageExt, 1000)}
+	c, err := rocketmq.NewPushConsumer(
+		consumer.WithNameServer([]string{s.Addr()}), consumer.WithGroupName(group), consumer.WithInstance(name+"-"+s.Addr()),
+		consumer.WithConsumerModel(model), consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
+		consumer.WithConsumerOrder(orderly),
+	)
+	must(t, err)
+	must(t, c.Subscribe(topic, consumer.MessageSelector{Type: consumer.TAG, Expression: tags},
+		func(_ context.Context, list ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+			for _, m := range list {
+				if fail != nil && fail(m) {
+					return consumer.ConsumeRetryLater, nil
+				}
+				in.got <- m
+			}
+			return consumer.ConsumeSuccess, nil
+		}))
+	must(t, c.Start())
+	t.Cleanup(func() { _ = c.Shutdown() })
+	return in
+}
+
+// next waits for a message; a consumer that hears nothing for a minute never will.
+func (in *inbox) next(t *testing.T) *primitive.MessageExt {
+	t.Helper()
+	select {
+	case m := <-in.got:
+		return m
+	case <-time.After(time.Minute):
+		t.Fatalf("%s received nothing", in.name)
+		return nil
+	}
+}
+
+func sendText(t *testing.T, p rocketmq.Producer, topic, tag, text string, props ...string) *primitive.SendResult {
+	t.Helper()
+	m := primitive.NewMessage(topic, []byte(text)).WithTag(tag)
+	for i := 0; i+1 < len(props); i += 2 {
+		m.WithProperty(props[i], props[i+1])
+	}
+	r, err := p.SendSync(t.Context(), m)
+	must(t, err)
+	if r.Status != primitive.SendOK {
+		t.Fatalf("send: %v", r)
+	}
+	return r
+}
+
+func TestLibraryProducerDispatches(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "chat", 4)
+	p := newProducer(t, s)
+	r := sendText(t, p, "chat", "MQTT_COMMON", "hi", "INNER_MULTI_DISPATCH", "%LMQ%chat%r1%,%LMQ%chat%+%")
+	if r.MessageQueue.BrokerName != "broker-a" || r.OffsetMsgID == "" {
+		t.Errorf("result: %+v", r)
+	}
+	c := dial(t, s.Brokers()[0].Addr())
+	got := c.wait(c.start(pullReq("%LMQ%chat%+%", 0, 1, 30_000)))
+	msgs, err := remoting.DecodeMessages(got.Body)
+	must(t, err)
+	if len(msgs) != 1 || string(msgs[0].Body) != "hi" {
+		t.Errorf("pulled %+v", msgs)
+	}
+	auto := sendText(t, p, "made-by-sending", "", "x")
+	if auto.MessageQueue.Topic != "made-by-sending" {
+		t.Errorf("automatic topic: %+v", auto)
+	}
+}
+
+func TestLibraryProducerBatch(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "batch", 1)
+	p := newProducer(t, s)
+	r, err := p.SendSync(t.Context(), primitive.NewMessage("batch", []byte("a")), primitive.NewMessage("batch", []byte("b")))
+	must(t, err)
+	if r.Status != primitive.SendOK || r.QueueOffset != 0 {
+		t.Errorf("batch: %+v", r)
+	}
+	in := subscribe(t, s, "c", "g", "batch", "*", consumer.Clustering, false, nil)
+	if a, b := in.next(t), in.next(t); string(a.Body)+string(b.Body) != "ab" && string(a.Body)+string(b.Body) != "ba" {
+		t.Errorf("received %s and %s", a.Body, b.Body)
+	}
+}
+
+func TestLibraryAdmin(t *testing.T) {
+	s := minimq.Run(t)
+	a, err := admin.NewAdmin(admin.WithResolver(primitive.NewPassthroughResolver([]string{s.Addr()})))
+	must(t, err)
+	defer a.Close()
+	createTopic(t, s, "one", 3)
+	queues, err := a.FetchPublishMessageQueues(t.Context(), "one")
+	must(t, err)
+	if len(queues) != 3 {
+		t.Errorf("queues: %v", queues)
+	}
+	list, err := a.FetchAllTopicList(t.Context())
+	must(t, err)
+	if !contains(list.TopicList, "one") {
+		t.Errorf("topics: %v", list.TopicList)
+	}
+	groups, err := a.GetAllSubscriptionGroup(t.Context(), s.Brokers()[0].Addr(), time.Minute)
+	must(t, err)
+	if _, found := groups.SubscriptionGroupTable["SELF_TEST_C_GROUP"]; !found {
+		t.Errorf("groups: %v", groups.SubscriptionGroupTable)
+	}
+	must(t, a.DeleteTopic(t.Context(), admin.WithTopicDelete("one"), admin.WithBrokerAddrDelete(s.Brokers()[0].Addr()), admin.WithNameSrvAddr([]string{s.Addr()})))
+	list, err = a.FetchAllTopicList(t.Context())
+	must(t, err)
+	if contains(list.TopicList, "one") {
+		t.Errorf("topics after deletion: %v", list.TopicList)
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+func TestLibraryPushConsumerFiltersTags(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "tags", 1)
+	p := newProducer(t, s)
+	in := subscribe(t, s, "c", "g", "tags", "A || B", consumer.Clustering, false, nil)
+	for _, tag := range []string{"C", "A", "C", "B"} {
+		sendText(t, p, "tags", tag, tag)
+	}
+	got := map[string]bool{string(in.next(t).Body): true, string(in.next(t).Body): true}
+	if !got["A"] || !got["B"] {
+		t.Errorf("received %v", got)
+	}
+}
+
+func TestLibraryPushConsumersRebalance(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "shared", 4)
+	p := newProducer(t, s)
+	one := subscribe(t, s, "one", "g", "shared", "*", consumer.Clustering, false, nil)
+	sendText(t, p, "shared", "T", "first")
+	one.next(t)
+	two := subscribe(t, s, "two", "g", "shared", "*", consumer.Clustering, false, nil)
+	// Sending goes round the queues; the second consumer hears something once it
+	// has been given its half, which it learns from the broker.
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Add(1)
+	go func() {
+		defer sending.Done()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				if _, err := p.SendSync(context.Background(), primitive.NewMessage("shared", fmt.Append(nil, "m", i))); err != nil {
+					t.Errorf("send: %v", err)
+					return
+				}
+			}
+		}
+	}()
+	drained := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-one.got:
+			case <-drained:
+				return
+			}
+		}
+	}()
+	m := two.next(t)
+	close(stop)
+	sending.Wait()
+	close(drained)
+	if m.Queue == nil {
+		t.Errorf("message without queue: %v", m)
+	}
+	c := dial(t, s.Brokers()[0].Addr())
+	resp := c.call(remoting.GetConsumerListByGroup, map[string]string{"consumerGroup": "g"}, nil)
+	if resp.Code != remoting.Success {
+		t.Errorf("consumers: %+v", resp)
+	}
+}
+
+func TestLibraryPushConsumersBroadcast(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "all", 2)
+	p := newProducer(t, s)
+	t.Setenv("HOME", t.TempDir()) // the library keeps broadcast offsets in a file
+	one := subscribe(t, s, "one", "bg", "all", "*", consumer.BroadCasting, false, nil)
+	two := subscribe(t, s, "two", "bg", "all", "*", consumer.BroadCasting, false, nil)
+	sendText(t, p, "all", "T", "to everybody")
+	if a, b := one.next(t), two.next(t); string(a.Body) != "to everybody" || string(b.Body) != "to everybody" {
+		t.Errorf("received %s and %s", a.Body, b.Body)
+	}
+}
+
+func TestLibraryPushConsumerRetries(t *testing.T) {
+	levels := make([]time.Duration, 18)
+	for i := range levels {
+		levels[i] = time.Millisecond
+	}
+	s := minimq.RunWith(t, minimq.Config{DelayLevels: levels})
+	createTopic(t, s, "again", 1)
+	createTopic(t, s, "%RETRY%rg", 1) // else the library finds it 20 s after its first heartbeat
+	p := newProducer(t, s)
+	in := subscribe(t, s, "c", "rg", "again", "*", consumer.Clustering, false, func(m *primitive.MessageExt) bool {
+		return m.ReconsumeTimes < 2
+	})
+	sendText(t, p, "again", "T", "third time lucky")
+	if m := in.next(t); m.ReconsumeTimes != 2 || m.Topic != "again" || string(m.Body) != "third time lucky" {
+		t.Errorf("received %+v", m)
+	}
+}
+
+func TestLibraryPushConsumerInOrder(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "order", 1)
+	p := newProducer(t, s)
+	in := subscribe(t, s, "c", "og", "order", "*", consumer.Clustering, true, nil)
+	for i := range 20 {
+		sendText(t, p, "order", "T", fmt.Sprint(i))
+	}
+	for i := range 20 {
+		if m := in.next(t); string(m.Body) != fmt.Sprint(i) {
+			t.Fatalf("message %d is %s", i, m.Body)
+		}
+	}
+}
+
+func TestLibraryPullConsumer(t *testing.T) {
+	s := minimq.Run(t)
+	createTopic(t, s, "pulled", 1)
+	p := newProducer(t, s)
+	for i := range 5 {
+		sendText(t, p, "pulled", "T", fmt.Sprint(i))
+	}
+	// The library's pull consumer races with itself when it is told of its own
+	// arrival, so its group is not.
+	raw := dial(t, s.Brokers()[0].Addr())
+	if resp := raw.call(200, nil, []byte(`{"groupName":"pg","notifyConsumerIdsChangedEnable":false}`)); resp.Code != remoting.Success {
+		t.Fatalf("create group: %+v", resp)
+	}
+	c, err := rocketmq.NewPullConsumer(consumer.WithNameServer([]string{s.Addr()}), consumer.WithGroupName("pg"), consumer.WithInstance("pull-"+s.Addr()))
+	must(t, err)
+	must(t, c.Subscribe("pulled", consumer.MessageSelector{Type: consumer.TAG, Expression: "*"}))
+	must(t, c.Start())
+	defer c.Shutdown()
+	queue := &primitive.MessageQueue{Topic: "pulled", BrokerName: "broker-a", QueueId: 0}
+	r, err := c.PullFrom(t.Context(), queue, 2, 32)
+	must(t, err)
+	if r.Status != primitive.PullFound || r.NextBeginOffset != 5 || len(r.GetMessageExts()) != 3 {
+		t.Errorf("pulled %v, %d messages", r, len(r.GetMessageExts()))
+	}
+	must(t, c.UpdateOffset(queue, 5))
+	must(t, c.PersistOffset(t.Context(), "pulled"))
+	for range 100_000 { // the library commits without waiting for an answer
+		got := raw.call(remoting.QueryConsumerOffset, map[string]string{"consumerGroup": "pg", "topic": "pulled", "queueId": "0"}, nil)
+		if got.Ext["offset"] == "5" {
+			return
+		}
+	}
+	t.Error("the offset was never committed")
+}
