@@ -83,9 +83,14 @@ func (b *bench) run(prefix string) (*instance, error) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+	return nil, fmt.Errorf("gateway is not ready:\n%s", i.end())
+}
+
+// end kills the instance and returns what it logged.
+func (i *instance) end() string {
 	out, _ := os.ReadFile(i.log.Name())
 	i.kill()
-	return nil, fmt.Errorf("gateway is not ready: %s", out)
+	return string(out)
 }
 
 func (i *instance) kill() {

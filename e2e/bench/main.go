@@ -72,6 +72,9 @@ func (b *bench) topic() string {
 	return fmt.Sprintf("bench/%x/%d", time.Now().UnixNano()&0xffffff, b.sequence)
 }
 
+// prefix returns a REDIS_PREFIX that no other run uses.
+func (b *bench) prefix() string { return strings.ReplaceAll(b.topic(), "/", "-") + ":" }
+
 func row(name, format string, args ...any) {
 	fmt.Printf("| %s | %s |\n", name, fmt.Sprintf(format, args...))
 }

@@ -79,7 +79,7 @@ func (b *bench) latency() error {
 }
 
 func (b *bench) latencyOnce(n, rate int) ([]time.Duration, error) {
-	g, err := b.run(b.topic())
+	g, err := b.run(b.prefix())
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (b *bench) throughput() error {
 }
 
 func (b *bench) throughputOnce(n int) (rate, cpu float64, err error) {
-	g, err := b.run(b.topic())
+	g, err := b.run(b.prefix())
 	if err != nil {
 		return 0, 0, err
 	}

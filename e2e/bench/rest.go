@@ -17,7 +17,7 @@ func (b *bench) start() error {
 	for range b.runs {
 		for _, embedded := range []bool{false, true} {
 			at := time.Now()
-			g, err := b.begin(b.topic(), embedded)
+			g, err := b.begin(b.prefix(), embedded)
 			if err != nil {
 				return err
 			}
@@ -28,8 +28,7 @@ func (b *bench) start() error {
 					break
 				}
 				if time.Since(at) > 20*time.Second {
-					g.kill()
-					return fmt.Errorf("no connection accepted: %w", err)
+					return fmt.Errorf("no connection accepted: %w\n%s", err, g.end())
 				}
 				time.Sleep(200 * time.Microsecond)
 			}
@@ -105,7 +104,7 @@ func (b *bench) fanout() error {
 }
 
 func (b *bench) fanoutOnce(n, rate int, qos byte) (float64, []time.Duration, error) {
-	g, err := b.run(b.topic())
+	g, err := b.run(b.prefix())
 	if err != nil {
 		return 0, nil, err
 	}
@@ -170,7 +169,7 @@ func (b *bench) idleClients() error {
 }
 
 func (b *bench) idleOnce(ws bool) (kib, cpu float64, err error) {
-	g, err := b.run(b.topic())
+	g, err := b.run(b.prefix())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -225,7 +224,7 @@ func (b *bench) takeover() error {
 }
 
 func (b *bench) takeoverOnce(n int) (took, told []time.Duration, err error) {
-	prefix := b.topic()
+	prefix := b.prefix()
 	var gs [2]*instance
 	for i := range gs {
 		if gs[i], err = b.run(prefix); err != nil {
@@ -238,7 +237,7 @@ func (b *bench) takeoverOnce(n int) (took, told []time.Duration, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := old.subscribe(prefix, 1); err != nil {
+	if err := old.subscribe(b.topic(), 1); err != nil {
 		return nil, nil, err
 	}
 	for i := range n {
