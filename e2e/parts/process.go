@@ -23,6 +23,7 @@ type Process struct {
 	t       T
 	name    string
 	log     string // file with all output, of every run
+	detail  string // file with a log that says more, "" if there is none
 	command func() *exec.Cmd
 	ready   func() error // nil once the server serves; polled
 
@@ -36,9 +37,13 @@ func start(t T, p *Process) *Process {
 	t.Helper()
 	p.t = t
 	t.Cleanup(func() {
+		crashed := p.crashed()
 		p.Kill()
-		if t.Failed() {
-			t.Logf("end of the log of %s:\n%s", p.name, tail(p.log, 60))
+		if crashed {
+			t.Logf("%s ended by itself", p.name)
+		}
+		if crashed || t.Failed() {
+			t.Logf("end of the log of %s:\n%s", p.name, p.Log(40))
 		}
 	})
 	p.Start()
@@ -49,7 +54,7 @@ func start(t T, p *Process) *Process {
 func (p *Process) Start() {
 	p.t.Helper()
 	if err := p.launch(); err != nil {
-		p.t.Fatalf("start %s: %v\n%s", p.name, err, tail(p.log, 40))
+		p.t.Fatalf("start %s: %v", p.name, err) // the cleanup shows the log
 	}
 }
 
@@ -72,8 +77,22 @@ func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
 // Resume lets a paused server go on.
 func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
 
-// Log returns the last lines of the server's output.
-func (p *Process) Log(lines int) string { return tail(p.log, lines) }
+// Log returns the last lines of the server's log.
+func (p *Process) Log(lines int) string {
+	if p.detail != "" {
+		if _, err := os.Stat(p.detail); err == nil {
+			return tail(p.detail, lines)
+		}
+	}
+	return tail(p.log, lines)
+}
+
+// crashed reports whether the server has ended without being asked to.
+func (p *Process) crashed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.exited != nil && isClosed(p.exited)
+}
 
 // launch starts the process, unless it runs, and waits without the lock, so that Kill can end a start that takes long.
 func (p *Process) launch() error {

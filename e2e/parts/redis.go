@@ -98,7 +98,7 @@ func RedisCluster(t T) *RedisClusterServers {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	if err := join(ctx, clients); err != nil {
-		t.Fatalf("start redis cluster: %v\n%s", err, c.Nodes[0].Log(40))
+		t.Fatalf("start redis cluster: %v", err)
 	}
 	return c
 }

@@ -25,6 +25,9 @@ type RocketMQServers struct {
 	Brokers    []*Broker
 }
 
+// rocketLogs is where RocketMQ writes its logs below user.home; its standard output tells of the logger only.
+const rocketLogs = "logs/rocketmqlogs"
+
 // Broker is a master broker.
 type Broker struct {
 	*Process
@@ -52,7 +55,7 @@ func nameServer(t T, lib, addr string) *Process {
 		"kvConfigPath="+filepath.Join(dir, "kvConfig.json"),
 		"configStorePath="+filepath.Join(dir, "namesrv.properties"))
 	return start(t, &Process{
-		name: "name server " + addr, log: filepath.Join(dir, "namesrv.log"),
+		name: "name server " + addr, log: filepath.Join(dir, "namesrv.log"), detail: filepath.Join(dir, rocketLogs, "namesrv.log"),
 		command: func() *exec.Cmd {
 			return java(dir, lib, []string{"-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"}, "org.apache.rocketmq.namesrv.NamesrvStartup", conf)
 		},
@@ -85,7 +88,7 @@ func broker(t T, lib, nameServer, name string, o RocketMQOptions) *Broker {
 		heap = "1g"
 	}
 	p := start(t, &Process{
-		name: name + " " + addr, log: filepath.Join(dir, "broker.log"),
+		name: name + " " + addr, log: filepath.Join(dir, "broker.log"), detail: filepath.Join(dir, rocketLogs, "broker.log"),
 		command: func() *exec.Cmd {
 			return java(dir, lib, []string{"-Xms256m", "-Xmx" + heap, "-XX:MaxDirectMemorySize=512m"}, "org.apache.rocketmq.broker.BrokerStartup", conf)
 		},

@@ -33,7 +33,7 @@ func main() {
 func run(command []string, stop <-chan os.Signal) (status int) {
 	var servers sessions
 	defer func() {
-		if !servers.end(status != 0) {
+		if !servers.end() {
 			status = 1
 		}
 	}()

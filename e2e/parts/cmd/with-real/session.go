@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -97,9 +96,6 @@ func (s *session) end() {
 	}
 }
 
-// errCommand has the servers show their logs because the command failed.
-var errCommand = errors.New("the command failed")
-
 // sessions are the servers of one run.
 type sessions struct{ all []*session }
 
@@ -109,18 +105,12 @@ func (s *sessions) add(name string) *session {
 	return one
 }
 
-// end stops all servers and reports whether none had failed to start. With showLogs they print the end of their logs.
-func (s *sessions) end(showLogs bool) bool {
+// end stops all servers and reports whether none had failed to start.
+func (s *sessions) end() bool {
 	ok := true
 	var work sync.WaitGroup
 	for _, one := range s.all {
-		one.mu.Lock()
-		if one.failed != nil {
-			ok = false
-		} else if showLogs {
-			one.failed = errCommand
-		}
-		one.mu.Unlock()
+		ok = ok && !one.Failed()
 		work.Go(one.end)
 	}
 	work.Wait()
