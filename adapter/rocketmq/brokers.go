@@ -25,6 +25,8 @@ type cluster struct {
 	first chan struct{} // closed after the first answer of a name server
 	kick  chan struct{} // capacity 1: refresh soon
 
+	telling sync.Mutex // held while listeners are called, so one change at a time
+
 	mu        sync.Mutex // protects the fields below
 	brokers   map[string]Broker
 	links     map[string]*link
@@ -51,13 +53,17 @@ func sorted(m map[string]Broker) []Broker {
 
 // OnBrokers has fn called whenever masters appear, disappear or change their
 // address (then a broker is in both lists), one call at a time; first with
-// those known already, if any. fn must not block.
+// those known already, if any. fn must not block and not call
+// OnBrokers.
 func (c *Client) OnBrokers(fn func(added, removed []Broker)) {
+	c.cluster.telling.Lock()
+	defer c.cluster.telling.Unlock()
 	c.cluster.mu.Lock()
-	defer c.cluster.mu.Unlock()
+	known := sorted(c.cluster.brokers)
 	c.cluster.listeners = append(c.cluster.listeners, fn)
-	if len(c.cluster.brokers) > 0 {
-		fn(sorted(c.cluster.brokers), nil)
+	c.cluster.mu.Unlock()
+	if len(known) > 0 {
+		fn(known, nil)
 	}
 }
 
@@ -130,20 +136,35 @@ func (k *cluster) refresh(ctx context.Context) error {
 // apply makes found the masters, tells links their addresses and listeners the
 // difference.
 func (k *cluster) apply(found map[string]Broker) {
+	k.telling.Lock()
+	defer k.telling.Unlock()
+	added, removed, listeners := k.replace(found)
+	for _, b := range removed {
+		k.c.cfg.Logger.Info("broker gone", "broker", b.Name, "addr", b.Addr)
+	}
+	for _, b := range added {
+		k.c.cfg.Logger.Info("broker found", "broker", b.Name, "addr", b.Addr)
+	}
+	if len(added)+len(removed) == 0 {
+		return
+	}
+	for _, fn := range listeners {
+		fn(added, removed)
+	}
+}
+
+// replace makes found the masters and returns the difference.
+func (k *cluster) replace(found map[string]Broker) (added, removed []Broker, listeners []func(added, removed []Broker)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var added, removed []Broker
 	for name, old := range k.brokers {
 		if now, ok := found[name]; !ok || now.Addr != old.Addr {
 			removed = append(removed, old)
-			k.c.cfg.Logger.Info("broker gone", "broker", name, "addr", old.Addr)
 		}
 	}
 	for name, now := range found {
-		old, ok := k.brokers[name]
-		if !ok || now.Addr != old.Addr {
+		if old, ok := k.brokers[name]; !ok || now.Addr != old.Addr {
 			added = append(added, now)
-			k.c.cfg.Logger.Info("broker found", "broker", name, "addr", now.Addr)
 		} else {
 			now.Version = old.Version
 			found[name] = now
@@ -156,12 +177,7 @@ func (k *cluster) apply(found map[string]Broker) {
 	default:
 		close(k.first)
 	}
-	if len(added)+len(removed) == 0 {
-		return
-	}
-	for _, fn := range k.listeners {
-		fn(added, removed)
-	}
+	return added, removed, k.listeners
 }
 
 // setVersion notes what a broker says of itself.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -94,6 +95,12 @@ func (s *slot) setAddr(addr string) {
 	}
 }
 
+func (s *slot) address() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addr
+}
+
 // get returns the connection, nil if there is none now.
 func (s *slot) get() *remoting.Conn {
 	s.mu.Lock()
@@ -141,7 +148,11 @@ func (s *slot) loop() {
 		if time.Since(began) > steadyAfter {
 			failures = 1
 		}
-		s.c.cfg.Logger.Warn("broker connection", "broker", s.broker, "conn", s.number, "error", err)
+		level := slog.LevelDebug
+		if failures == 1 { // not once for each of many tries
+			level = slog.LevelWarn
+		}
+		s.c.cfg.Logger.Log(ctx, level, "broker connection", "broker", s.broker, "addr", s.address(), "conn", s.number, "error", err)
 	}
 }
 
@@ -158,9 +169,7 @@ func (s *slot) pause(ctx context.Context, d time.Duration) {
 
 // serve lives as long as one connection.
 func (s *slot) serve(ctx context.Context) error {
-	s.mu.Lock()
-	addr := s.addr
-	s.mu.Unlock()
+	addr := s.address()
 	dialCtx, cancel := context.WithTimeout(ctx, redialLimit)
 	conn, err := remoting.Dial(dialCtx, addr, s.c.dialConfig())
 	cancel()

@@ -1,7 +1,9 @@
 package rocketmq
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -19,6 +21,8 @@ const (
 	overdueAfter = 10 * time.Second
 	retryFirst   = 100 * time.Millisecond
 	retryLimit   = 10 * time.Second
+	// failuresToTell is the number of failures in a row that is worth a warning.
+	failuresToTell = 5
 )
 
 // puller runs all watches of a client. What is shared: the timing wheel for
@@ -223,7 +227,11 @@ func (w *Watch) failedLocked(gen uint32, err error) {
 		w.enqueueLocked()
 		return
 	}
-	w.p.c.cfg.Logger.Debug("held pull", "lmq", w.lmq.Name, "broker", w.lmq.Broker, "error", err)
+	level := slog.LevelDebug
+	if w.failures == failuresToTell {
+		level = slog.LevelWarn
+	}
+	w.p.c.cfg.Logger.Log(context.Background(), level, "held pull", "lmq", w.lmq.Name, "broker", w.lmq.Broker, "offset", w.offset, "error", err)
 	if w.waiting {
 		return
 	}

@@ -17,11 +17,14 @@ import (
 	"lmqgate/adapter/rocketmq/remoting"
 )
 
-// librarySender sends through rocketmq-client-go.
+// librarySender sends through rocketmq-client-go. A send costs 61 us of CPU and
+// 94 allocations this way, 23 us and 58 directly (100 in flight, 3 LMQs, two
+// shared cores).
 //
 // It uses the library's SendSync on a goroutine per send, not SendAsync: v2.1.2
 // calls an asynchronous send's callback twice when it times out, and between the
-// two dereferences the answer that it does not have.
+// two dereferences the answer that it does not have. A lost connection is not
+// noticed by sends under way: they end after 3 s.
 type librarySender struct {
 	c      *Client
 	direct *directSender

@@ -267,6 +267,34 @@ func TestLibraryErrors(t *testing.T) {
 	}
 }
 
+// TestTwoLibraries: the library keeps its clients by name in one map of the
+// process; two of ours do not meet there.
+func TestTwoLibraries(t *testing.T) {
+	var clients []*rocketmq.Client
+	var brokers []*fakeServer
+	for range 2 {
+		fake := newFake()
+		brokers = append(brokers, fake.listen(t, "b1"))
+		clients = append(clients, started(t, rocketmq.Config{NameServers: []string{fake.listen(t, "").addr}, InstanceID: "same"}))
+	}
+	for _, c := range clients {
+		if _, err := send(t, c, out("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := clients[0].Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := send(t, clients[1], out("y")); err != nil {
+		t.Error(err)
+	}
+	for i, want := range []int{1, 2} {
+		if n := brokers[i].count(remoting.SendMessage, ""); n != want {
+			t.Errorf("broker %d got %d, want %d", i, n, want)
+		}
+	}
+}
+
 // listen serves f's name server or a broker on loopback, for what does not know
 // Config.Dial.
 func (f *fakeCluster) listen(t *testing.T, broker string) *fakeServer {
