@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"strconv"
 	"time"
@@ -68,6 +69,8 @@ func (g *Gateway) openListeners() error {
 		}
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // this listener is the operator's own
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	}
 	g.http = &http.Server{Handler: g.mux(), ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute}
