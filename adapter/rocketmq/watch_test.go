@@ -180,6 +180,7 @@ func TestOffsetMoved(t *testing.T) {
 		w := c.Watch(rocketmq.LMQ{Broker: "b1", Name: name}, 10, paused)
 		defer w.Close()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		for _, s := range []*recorder{on, paused} {
 			if len(s.moved) != 1 || s.moved[0].Max != 2 || s.moved[0].Next != 0 || s.moved[0].Min != 0 {
 				t.Errorf("moved: %+v", s.moved)
