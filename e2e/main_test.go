@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// binaries are built once per run, on first use, into a directory of their own.
+var binaries = struct {
+	dir         string
+	race, plain func() (string, error)
+}{}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "lmqgate-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	binaries.dir = dir
+	binaries.plain = sync.OnceValues(func() (string, error) { return build("lmqgate") })
+	binaries.race = sync.OnceValues(buildRace)
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// buildRace builds with the race detector; a machine without a C compiler gets the plain binary.
+func buildRace() (string, error) {
+	if path, err := build("lmqgate-race", "-race"); err == nil {
+		return path, nil
+	}
+	return binaries.plain()
+}
+
+func build(name string, flags ...string) (string, error) {
+	path := filepath.Join(binaries.dir, name)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "lmqgate")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(fmt.Errorf("build lmqgate: %w", err), errors.New(string(out)))
+	}
+	return path, nil
+}
+
+// scale chooses a size: for -short, for every day, and for LMQGATE_TEST_LONG=1.
+func scale[T any](short, normal, long T) T {
+	switch {
+	case isLong():
+		return long
+	case testing.Short():
+		return short
+	}
+	return normal
+}
+
+func isLong() bool { return os.Getenv("LMQGATE_TEST_LONG") == "1" }
