@@ -23,12 +23,14 @@ type client struct {
 
 	version   packet.Version
 	id        string
-	epoch     session.Epoch
+	epoch     session.Epoch // 0 until the session is attached
 	expiry    time.Duration // session expiry interval agreed on
 	maxPacket int
 	patience  int64 // 1.5 times the keep alive, ns; 0 = none
+	retire    int64 // when the connection is old enough, ns since Server.start; 0 = never
 	problems  bool  // reason strings and user properties are wanted [MQTT-3.1.2-29]
 
+	lostTo  atomic.Uint64 // highest epoch that another instance says was taken over
 	seen    atomic.Int64 // when the last packet came, ns since Server.start
 	closing atomic.Bool
 	ctx     context.Context // ends with the connection
@@ -202,7 +204,7 @@ func (c *client) Close(code packet.ReasonCode) {
 		return
 	}
 	c.cancel()
-	if c.version == packet.V5 && code != packet.Success { // [MQTT-3.14.0-1]: only after CONNACK
+	if c.version == packet.V5 && code != packet.Success && c.attached.Load() { // [MQTT-3.14.0-1]: only after CONNACK
 		c.out.send(&packet.Disconnect{Code: code.For(packet.DISCONNECT)}, c.version)
 	}
 	c.out.finish(code)

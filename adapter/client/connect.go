@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"time"
 
 	"lmqgate/adapter/packet"
@@ -170,6 +171,9 @@ func (c *client) agree(p *packet.Connect) {
 	}
 	c.patience = int64(alive) * 3 / 2 // [MQTT-3.1.2-22]
 	c.seen.Store(c.srv.now())
+	if age := c.srv.cfg.MaxAge; age > 0 { // those that came together do not go together
+		c.retire = c.srv.now() + int64(age)*9/10 + mathrand.Int64N(int64(age)/10+1)
+	}
 }
 
 // own takes the session from whoever holds it: one round trip, nobody is waited for (decision 5).
@@ -230,6 +234,7 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	}, c, c.writer)
 	c.attached.Store(true)
 	c.delivery.Wake()
+	c.lose(0)
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }
 

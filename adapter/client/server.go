@@ -26,6 +26,7 @@ type Config struct {
 	SessionExpiryMax time.Duration
 	MaxSubscriptions int           // per client, default 1,000
 	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
+	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
 	Redis            time.Duration // bound on one call of the session store, default 5 s
 	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 3 s
 	WriteTimeout     time.Duration // bound on one write to a client, default 30 s
@@ -112,6 +113,9 @@ func (s *Server) Run(ctx context.Context) {
 		for _, c := range s.list(func(c *client) bool { return c.silent(now) }) {
 			c.Close(packet.KeepAliveTimeout) // [MQTT-3.1.2-22]
 		}
+		for _, c := range s.list(func(c *client) bool { return c.retire > 0 && now > c.retire }) {
+			c.Close(packet.UseAnotherServer)
+		}
 	}
 }
 
@@ -148,14 +152,28 @@ func (s *Server) Word(w session.Word) {
 	s.mu.Lock()
 	c := s.clients[w.ClientID]
 	s.mu.Unlock()
-	if c == nil || c.epoch > w.Epoch {
+	if c == nil {
 		return
 	}
 	switch w.Kind {
 	case "lost":
-		c.Close(packet.SessionTakenOver)
+		c.lose(w.Epoch)
 	case "kick":
 		c.Close(packet.AdministrativeAction)
+	}
+}
+
+// lose closes the connection if its epoch is not newer than one that was taken over. The word may come while the
+// session is being attached; attach looks again then.
+func (c *client) lose(e session.Epoch) {
+	for {
+		old := c.lostTo.Load()
+		if old >= uint64(e) || c.lostTo.CompareAndSwap(old, uint64(e)) {
+			break
+		}
+	}
+	if c.attached.Load() && uint64(c.epoch) <= c.lostTo.Load() {
+		c.Close(packet.SessionTakenOver)
 	}
 }
 

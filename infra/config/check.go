@@ -56,7 +56,7 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 		return
 	}
 	for _, kind := range c.Auth {
-		wrong.must(set, "AUTH", slices.Contains([]string{"hmac", "jwt", "http", "mtls", "anonymous"}, kind))
+		wrong.must(set, "AUTH", slices.Contains([]string{"hmac", "anonymous"}, kind))
 	}
 	if slices.Contains(c.Auth, "hmac") {
 		if c.AuthUsername == "" {
@@ -65,9 +65,6 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 		if c.AuthSecretKey == "" {
 			wrong.add("AUTH_SECRET_KEY", "is not set; give %s", accepts("AUTH_SECRET_KEY"))
 		}
-	}
-	if slices.Contains(c.Auth, "mtls") && (c.MQTTTLSAddr == "" || c.TLSClientCAFile == "") {
-		wrong.add("AUTH", "mtls needs MQTT_TLS_ADDR and TLS_CLIENT_CA_FILE")
 	}
 }
 

@@ -115,8 +115,8 @@ var vars = []Var{
 	},
 	{
 		Name: "AUTH", Default: "`anonymous` when embedded, otherwise required", Java: "the pluggable auth manager",
-		Meaning: "who may connect: comma list of `hmac`, `jwt`, `http`, `mtls`, `anonymous`, asked in order",
-		Accepts: "a comma list of hmac, jwt, http, mtls, anonymous",
+		Meaning: "who may connect: comma list of `hmac`, `anonymous`, asked in order; `jwt`, `http` and `mtls` are reserved",
+		Accepts: "a comma list of hmac and anonymous (jwt, http and mtls are not built yet)",
 	},
 	{
 		Name: "AUTH_USERNAME", Default: "none", Java: "`username`",
@@ -180,7 +180,7 @@ var vars = []Var{
 	},
 	{
 		Name: "P2P", Java: "`clientP2pTopic`",
-		Meaning: "`first/p2p/<client id>/...` goes to that client only",
+		Meaning: "reserved: `first/p2p/<client id>/...` is to go to that client only; it is an ordinary topic until then",
 		Accepts: acceptsBool,
 	},
 	{

@@ -179,7 +179,7 @@ func (g *Gateway) assemble() {
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: g.verifier(), Lease: g.lease,
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
-		KeepAliveMax: g.cfg.KeepAliveMax, SessionExpiryMax: g.cfg.SessionExpiryMax,
+		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: g.cfg.SessionExpiryMax,
 		MaxSubscriptions: g.cfg.MaxSubscriptions, Logger: g.log, Register: g.reg,
 	})
 }
