@@ -31,7 +31,7 @@ type client struct {
 	problems  bool  // reason strings and user properties are wanted [MQTT-3.1.2-29]
 
 	lostTo  atomic.Uint64 // highest epoch that another instance says was taken over
-	seen    atomic.Int64 // when the last packet came, ns since Server.start
+	seen    atomic.Int64  // when the last packet came, ns since Server.start
 	closing atomic.Bool
 	ctx     context.Context // ends with the connection
 	cancel  context.CancelFunc

@@ -56,6 +56,9 @@ func (p *puller) deliverOne(w *Watch) {
 		w.offset = r.Next
 		w.paused = !more
 	}
+	if w.held { // a probe found this: the held pull may still be deaf
+		w.probeLaterLocked()
+	}
 	w.armLocked()
 }
 

@@ -17,6 +17,9 @@ const (
 	// broker has suspended it, or has lost the wake-up of a message that came
 	// between its reading and suspending.
 	probeAfter = 20 * time.Millisecond
+	// probeAgain is when a second one follows a first that found nothing: on a
+	// host short of CPU a broker's reading and suspending lie further apart.
+	probeAgain = 200 * time.Millisecond
 	// overdueAfter is how long past its time a held pull may be unanswered.
 	overdueAfter = 10 * time.Second
 	retryFirst   = 100 * time.Millisecond
@@ -109,7 +112,6 @@ func (w *Watch) armLocked() {
 	}
 	w.held = true
 	w.heldID++
-	w.armedAt = time.Now()
 	w.p.c.metrics.held.Inc()
 	gen, id, offset := w.gen, w.heldID, w.offset
 	// Held pulls that began together must not all end together.
@@ -117,57 +119,47 @@ func (w *Watch) armLocked() {
 	conn.GoPull(w.p.c.pullRequest(w.lmq, offset, MaxPull, suspend), suspend+overdueAfter, func(a *remoting.Command, err error) {
 		w.answered(gen, id, offset, a, err)
 	})
-	if w.recentlyActive(w.armedAt) {
-		w.probeLaterLocked(probeAfter)
+	if w.recentlyActive(time.Now()) {
+		w.probeLaterLocked()
 	}
 }
 
-func (w *Watch) probeLaterLocked(d time.Duration) {
-	if !w.probing {
-		w.probing = true
-		w.p.delays.after(d, w.probe)
-	}
+func (w *Watch) probeLaterLocked() {
+	id := w.heldID
+	w.p.delays.after(probeAfter, func() { w.probe(id, false) })
 }
 
-// probe sends an unsuspended pull at the present offset, unless the held one is
-// younger than the probe's distance: then it comes later.
-func (w *Watch) probe() {
+// probe sends an unsuspended pull behind held pull id, if that is still held. A
+// queue that is armed again has another probe coming.
+func (w *Watch) probe(id uint32, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.probing = false
 	conn := w.slot.get()
-	if w.closed || w.paused || !w.held || conn == nil {
-		return // whatever arms the watch again probes again
-	}
-	if early := probeAfter - time.Since(w.armedAt); early > 0 {
-		w.probeLaterLocked(early)
+	if !w.held || w.heldID != id || w.delivering || conn == nil {
 		return
 	}
-	w.probing = true
-	gen, id, offset := w.gen, w.heldID, w.offset
+	gen, offset := w.gen, w.offset
 	conn.GoPull(w.p.c.pullRequest(w.lmq, offset, MaxPull, 0), pullTimeout, func(a *remoting.Command, err error) {
-		w.probed(gen, id, offset, a, err)
+		w.probed(gen, id, offset, again, a, err)
 	})
 }
 
-// probed takes the answer to a probe that followed held pull id. All but
-// messages is left to the held pull.
-func (w *Watch) probed(gen, id uint32, offset int64, a *remoting.Command, err error) {
+// probed takes the answer to a probe behind held pull id. All but messages is
+// left to the held pull.
+func (w *Watch) probed(gen, id uint32, offset int64, again bool, a *remoting.Command, err error) {
 	var r PullResult
 	if err == nil {
 		r, err = parsePull(a, w.lmq.Name, offset)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.probing = false
-	if w.held && w.heldID != id { // armed again meanwhile
-		w.probeLaterLocked(probeAfter)
+	if !w.held || w.heldID != id || w.gen != gen || w.paused || w.closed {
+		return // the held pull was answered first
 	}
-	if err != nil || r.Status != Found || w.gen != gen || w.paused || w.closed {
-		return
-	}
-	if w.takeLocked(r) && w.held {
+	if err == nil && r.Status == Found && w.takeLocked(r) {
 		w.p.c.metrics.probeFinds.Inc()
+	} else if !again {
+		w.p.delays.after(probeAgain, func() { w.probe(id, true) })
 	}
 }
 

@@ -33,8 +33,6 @@ type Watch struct {
 	gen        uint32     // counts Resume and Close: later answers to earlier pulls are dropped
 	held       bool       // a held pull of gen is at the broker
 	heldID     uint32     // which one
-	armedAt    time.Time  // when
-	probing    bool       // a probe is scheduled or under way
 	waiting    bool       // in the pump, parked or backing off
 	paused     bool
 	closed     bool

@@ -110,11 +110,18 @@ func TestLostWakeup(t *testing.T) {
 		b.message(name, "1")
 		time.Sleep(30 * time.Millisecond)
 		s.want(t, 2)
+		b.message(name, "2") // nor now: the same pull is still held
+		time.Sleep(30 * time.Millisecond)
+		s.want(t, 3)
+		time.Sleep(50 * time.Millisecond)
+		b.message(name, "3") // between the first probe and the second
+		time.Sleep(200 * time.Millisecond)
+		s.want(t, 4)
 		b.mu.Lock()
 		b.loseWakeups = false
 		b.mu.Unlock()
-		b.message(name, "2") // wakes the pull held at 1: 1 again, and 2
-		s.want(t, 3)
+		b.message(name, "4") // wakes the pull held at 1: all again
+		s.want(t, 5)
 	})
 }
 

@@ -23,10 +23,7 @@ func (c *Conn) CloseWith(code StatusCode, reason string) error {
 	if !c.beginClose(code, reason) {
 		return net.ErrClosed
 	}
-	if !c.gone.Load() && c.wmu.TryLock() {
-		defer c.wmu.Unlock()
-		c.sendLast(false)
-	}
+	c.sendLastNow()
 	return nil
 }
 
@@ -48,6 +45,14 @@ func (c *Conn) beginClose(code StatusCode, reason string) bool {
 	_ = c.raw.SetWriteDeadline(time.Now().Add(closeGrace))
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
 	return true
+}
+
+// sendLastNow sends the last bytes if that can be done without waiting.
+func (c *Conn) sendLastNow() {
+	if !c.gone.Load() && c.wmu.TryLock() {
+		defer c.wmu.Unlock()
+		c.sendLast(false)
+	}
 }
 
 func (c *Conn) closing() bool {

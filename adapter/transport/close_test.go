@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -73,24 +75,36 @@ func TestCloseWakesTheReader(t *testing.T) {
 	}
 }
 
-// Closing from inside while the peer's bytes lie unread must not reset the connection before the last words are read.
+// The last words arrive, a long reason cut where a character ends, and closing while the peer's bytes lie unread must
+// not reset the connection: a reset on its way can make the peer's system throw them away.
 func TestLastWordsAreNotReset(t *testing.T) {
+	sent := make(chan struct{})
 	g := open(t, Config{}, func(c *Conn) {
+		<-sent
 		_, _ = c.Read(make([]byte, 1))
 		_, _ = c.Write([]byte("goodbye"))
 		_ = c.CloseWith(StatusPolicyViolation, strings.Repeat("é", 100))
 	})
-	unread := strings.Repeat(masked(0x82, strings.Repeat("x", 100)), 2000)
-	for range 20 {
-		_, br := g.dialRaw(unread)
-		mustRead(t, br, "\x82\x07goodbye")
-		if p := readFrame(t, br, 0x88); string(p) != "\x03\xf0"+strings.Repeat("é", 61) {
-			t.Fatalf("close frame %q", p)
-		}
-		conn := dialTCP(t, g.tcp)
-		mustWrite(t, conn, unread)
-		if rest, err := io.ReadAll(conn); string(rest) != "goodbye" || err != nil {
-			t.Fatalf("tcp: %q, %v", rest, err)
+	unread := strings.Repeat(masked(0x82, strings.Repeat("x", 100)), 100)
+	ws, br := g.dialRaw(unread)
+	tcp := dialTCP(t, g.tcp)
+	mustWrite(t, tcp, unread)
+	close(sent)
+
+	mustRead(t, br, "\x82\x07goodbye")
+	if p := readFrame(t, br, 0x88); string(p) != "\x03\xf0"+strings.Repeat("é", 61) {
+		t.Errorf("close frame %q", p)
+	}
+	if _, err := br.ReadByte(); err != io.EOF {
+		t.Errorf("after the close frame: %v", err)
+	}
+	if rest, err := io.ReadAll(tcp); string(rest) != "goodbye" || err != nil {
+		t.Errorf("tcp: %q, %v", rest, err)
+	}
+	g.empty()
+	for _, conn := range []net.Conn{ws, tcp} {
+		if _, err := conn.Write([]byte("x")); err != nil { // fails if a reset has arrived
+			t.Error(err)
 		}
 	}
 }
@@ -99,20 +113,37 @@ func TestLastWordsAreNotReset(t *testing.T) {
 func TestCloseOfAStuckWriter(t *testing.T) {
 	conns := make(chan *Conn)
 	g := open(t, Config{}, func(c *Conn) {
+		fill(c)
 		conns <- c
-		big := make([]byte, 1<<20)
-		for {
-			if _, err := c.Write(big); err != nil {
-				return
-			}
+		_, err := c.Write(make([]byte, 1<<24))
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: stuck write ended with %v", c.Kind(), err)
 		}
 	})
 	g.dialRaw("")
 	dialTCP(t, g.tcp)
 	for range 2 {
-		_ = (<-conns).CloseWith(StatusGoingAway, "")
+		c := <-conns
+		for c.wmu.TryLock() { // until the writer has it
+			c.wmu.Unlock()
+			runtime.Gosched()
+		}
+		_ = c.CloseWith(StatusGoingAway, "")
 	}
 	g.empty()
+}
+
+// fill writes to the socket until it takes no more.
+func fill(c *Conn) {
+	for _, size := range [...]int{1 << 20, 1} { // a byte may still fit where a megabyte does not
+		_ = c.raw.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		for p := make([]byte, size); ; {
+			if _, err := c.raw.Write(p); err != nil {
+				break
+			}
+		}
+	}
+	_ = c.raw.SetWriteDeadline(time.Time{})
 }
 
 func TestHandlerReturnClosesNormally(t *testing.T) {

@@ -52,8 +52,8 @@ func (s *Server) serve(ctx context.Context, ln net.Listener, k kind, wrap func(n
 // accept starts a connection, or closes it when there is no place for it. It does not block.
 func (s *Server) accept(raw net.Conn, k kind, wrap func(net.Conn) net.Conn) {
 	if v := s.reg.reserve(); v != granted {
-		_ = raw.Close()
 		s.met.refuse(k, map[verdict]string{full: refusedFull, draining: refusedDraining}[v])
+		_ = raw.Close()
 		return
 	}
 	keepAlive(raw)

@@ -248,17 +248,7 @@ func TestPingOnTCPIsNothing(t *testing.T) {
 func TestPingDoesNotWait(t *testing.T) {
 	pinged := make(chan struct{})
 	g := open(t, Config{}, func(c *Conn) {
-		_ = c.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-		big := make([]byte, 1<<20)
-		for {
-			if _, err := c.Write(big); err != nil {
-				break
-			}
-		}
-		c.wmu.Lock()
-		c.broken = false // as if the full socket had been met between two messages
-		c.wmu.Unlock()
-		_ = c.SetWriteDeadline(time.Time{})
+		fill(c)
 		if err := c.Ping(); err != nil {
 			t.Error(err)
 		}

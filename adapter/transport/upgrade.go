@@ -73,8 +73,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		w.Header().Set("Retry-After", "1")
 		w.Header().Set("Connection", "close") // the next attempt may then reach another instance
 	}
-	http.Error(w, no.words, no.status)
 	s.met.refuse(kindWS, no.reason)
+	http.Error(w, no.words, no.status)
 	s.log.Debug("websocket refused", "reason", no.reason, "remote", s.cfg.clientAddr(r).Addr())
 }
 

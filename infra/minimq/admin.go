@@ -9,6 +9,9 @@ import (
 	"lmqgate/infra/minimq/store"
 )
 
+// maxQueues bounds the queues of a topic, since POP walks over all of them.
+const maxQueues = 4096
+
 // admin answers requests about topics, groups, offsets and the broker itself.
 func (b *Broker) admin(c *conn, req *remoting.Command, a *args) *remoting.Command {
 	switch req.Code {
@@ -64,6 +67,9 @@ func (b *Broker) createTopic(a *args) *remoting.Command {
 	}
 	if b.isSystemTopic(t.name) {
 		return answer(codeInvalidParameter, "The topic["+t.name+"] is conflict with system topic.")
+	}
+	if max(t.read, t.write) > maxQueues {
+		return answer(codeInvalidParameter, "minimq gives a topic "+itoa(maxQueues)+" queues at most")
 	}
 	b.topics.put(t)
 	if !store.IsLMQ(t.name) {
@@ -151,6 +157,8 @@ func (b *Broker) updateGroup(req *remoting.Command) *remoting.Command {
 		return answer(codeInvalidParameter, "The specified group: "+g.Name+", contains illegal characters, allowing only ^[%|a-zA-Z0-9_-]+$")
 	case len(g.Name) > 120:
 		return answer(codeInvalidParameter, "The specified group: "+g.Name+", is longer than group max length: 120")
+	case g.RetryQueueNums > maxQueues:
+		return answer(codeInvalidParameter, "minimq gives a topic "+itoa(maxQueues)+" queues at most")
 	}
 	b.groups.put(g)
 	return ok()

@@ -135,10 +135,15 @@ func sendV2(topic string, queue int, body, props string) *remoting.Command {
 	}, []byte(body))
 }
 
+// pullReq makes a pull that is held for suspendMs; 0: not held.
 func pullReq(topic string, offset int64, n int, suspendMs int64) *remoting.Command {
+	sysFlag := "6"
+	if suspendMs == 0 {
+		sysFlag = "4"
+	}
 	return remoting.NewRequest(remoting.PullMessage, map[string]string{
 		"consumerGroup": "%LMQ%g", "topic": topic, "queueId": "0", "queueOffset": strconv.FormatInt(offset, 10),
-		"maxMsgNums": strconv.Itoa(n), "sysFlag": "6", "commitOffset": "0",
+		"maxMsgNums": strconv.Itoa(n), "sysFlag": sysFlag, "commitOffset": "0",
 		"suspendTimeoutMillis": strconv.FormatInt(suspendMs, 10), "subscription": "*", "subVersion": "0", "expressionType": "TAG",
 	}, nil)
 }

@@ -45,3 +45,40 @@ func TestDispatchWakesHeldPull(t *testing.T) {
 		t.Fatalf("route: %+v, %v", r, err)
 	}
 }
+
+// Embedded use has 150 ms from start to the first delivered message for the
+// whole process; this is minimq's part of it.
+func BenchmarkStartToFirstMessage(b *testing.B) {
+	for b.Loop() {
+		s := minimq.New(minimq.Config{})
+		if err := s.Start(); err != nil {
+			b.Fatal(err)
+		}
+		c := dial(b, s.Brokers()[0].Addr())
+		held := c.start(pullReq("%LMQ%a", 0, 1, 30_000))
+		c.wait(c.start(sendV2("t", 0, "x", properties("INNER_MULTI_DISPATCH", "%LMQ%a"))))
+		c.wait(held)
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// One send at a time to three LMQs, one of them with a held pull.
+func BenchmarkSendToHeldPull(b *testing.B) {
+	s := minimq.New(minimq.Config{IndexLag: -1})
+	if err := s.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	c := dial(b, s.Brokers()[0].Addr())
+	props := properties("INNER_MULTI_DISPATCH", "%LMQ%a,%LMQ%b,%LMQ%c")
+	offset := int64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		held := c.start(pullReq("%LMQ%a", offset, 32, 30_000))
+		c.wait(c.start(sendV2("t", 0, "x", props)))
+		c.wait(held)
+		offset++
+	}
+}

@@ -22,6 +22,7 @@ func Registry(t *testing.T, open Opener) {
 		"LogEnds":    logEnds,
 		"RolledBack": rolledBack,
 		"Emptied":    emptied,
+		"LostExact":  lostExact,
 		"Model":      registryModel,
 		"Concurrent": concurrentHolders,
 	} {
@@ -328,6 +329,57 @@ func emptied(t *testing.T, b *Backend) {
 	_, held := v.follow(t, s, "exact")
 	v.want(t, "a/#")
 	equal(t, "held", held, []bool{true})
+}
+
+// lostExact: a failover may lose holdings that no log tells of, or that no check has seen. The instance that holds them
+// learns it from one of its next checks, also when it has held other filters since.
+func lostExact(t *testing.T, b *Backend) {
+	s, other := b.Open(t), b.Open(t)
+	hold(t, other, wild("others"))
+	var lost []registry.Hold
+	for i := range 30 { // as many places as a store may spread them over
+		lost = append(lost, registry.Hold{Filter: fmt.Sprint("x/", i), ClientID: "c", Epoch: 1, Seq: 1})
+	}
+	hold(t, s, lost[0])
+	learns := func(v *view) {
+		t.Helper()
+		for range 100 {
+			if up, _ := v.follow(t, s); up.RolledBack {
+				if !up.Reload {
+					t.Error("rolled back without reload")
+				}
+				return
+			}
+		}
+		t.Error("the loss was not noticed")
+	}
+	for name, holds := range map[string][]registry.Hold{"exact": lost[1:2], "many": lost[2:], "unseen wildcard": {wild("unseen")}} {
+		for _, again := range []bool{false, true} {
+			v := snapshot(t, s)
+			restore := b.Save(t)
+			hold(t, s, holds...)
+			restore()
+			if again { // what was held since then must not hide the loss
+				hold(t, s, holds...)
+				release(t, s, holds...)
+			}
+			learns(v)
+			for range 100 {
+				if up, _ := v.follow(t, s); up.RolledBack {
+					t.Fatalf("%s: a loss is reported twice", name)
+				}
+			}
+			release(t, s, holds...)
+			if v := snapshot(t, other); v.filters == nil {
+				t.Error("no snapshot")
+			}
+			for range 20 {
+				if up, _, err := other.Check(t.Context(), snapshot(t, other).at, nil); err != nil || up.RolledBack {
+					t.Fatalf("%s: another instance lost nothing: %v, %+v", name, err, up)
+				}
+			}
+		}
+	}
 }
 
 // registryModel compares random operations with a map of maps.

@@ -184,6 +184,9 @@ func (s *server) save(t *testing.T) func() {
 		}
 		var put func(redis.Pipeliner)
 		switch kind {
+		case "string":
+			v := s.raw.Get(ctx, key).Val()
+			put = func(p redis.Pipeliner) { p.Set(ctx, key, v, 0) }
 		case "hash":
 			v := s.raw.HGetAll(ctx, key).Val()
 			put = func(p redis.Pipeliner) { p.HSet(ctx, key, v) }

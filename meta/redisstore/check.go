@@ -32,12 +32,20 @@ func (s *Store) check(ctx context.Context, pos registry.Position, exact []string
 	wild := s.keys.wildcards()
 	log := t.run(ctx, s.scripts.check, []string{wild.head, wild.log()}, pos.Version, pos.Token)
 	asked := s.ask(ctx, t, exact)
+	counts := s.audit(ctx, t)
 	if err := t.send(ctx); err != nil {
 		return registry.Update{}, nil, err
 	}
 	up, err := readUpdate(newReply(log), pos)
 	if err != nil {
 		return up, nil, err
+	}
+	lost, err := s.ledger.settle(counts)
+	if err != nil {
+		return up, nil, err
+	}
+	if lost {
+		up = registry.Update{To: up.To, Reload: true, RolledBack: true}
 	}
 	held := make([]bool, len(exact))
 	for _, q := range asked {
@@ -115,6 +123,18 @@ func readUpdate(r *reply, pos registry.Position) (registry.Update, error) {
 		return registry.Update{To: up.To, Reload: true, RolledBack: true}, nil
 	}
 	return up, nil
+}
+
+// parseCount reads how many hold scripts Redis knows of; "" is none.
+func parseCount(text string) (uint64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("malformed count: %w", session.ErrFormat)
+	}
+	return n, nil
 }
 
 // parseEntry reads an entry of the change log: "1 version token previous-token ±filter"; "-" is no token.

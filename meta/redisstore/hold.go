@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -15,41 +16,77 @@ const holdsPerScript = 256
 
 // Hold records holdings: one pipeline, a script for each registry slot they touch; see registry.Store.
 func (s *Store) Hold(ctx context.Context, holds []registry.Hold) error {
-	if err := s.change(ctx, s.scripts.hold, holds); err != nil {
+	if err := s.hold(ctx, holds); err != nil {
 		return fmt.Errorf("hold filters: %w", err)
 	}
 	return nil
 }
 
+func (s *Store) hold(ctx context.Context, holds []registry.Hold) error {
+	t := s.trip()
+	var (
+		slots   []slot
+		replies []*redis.Cmd
+	)
+	for at, group := range s.bySlot(holds) {
+		for part := range slices.Chunk(group, holdsPerScript) {
+			token, err := s.token()
+			if err != nil {
+				return err
+			}
+			keys, args := []string{at.head, at.set(), at.log(), at.count(s.id)}, []any{token, s.logLength(at), countTTL.Milliseconds()}
+			keys, args = addHolds(keys, args, at, part)
+			slots = append(slots, at)
+			replies = append(replies, t.run(ctx, s.scripts.hold, keys, args...))
+		}
+	}
+	if len(replies) == 0 {
+		return nil
+	}
+	err := t.send(ctx)
+	var errs errorSet
+	errs.add(err)
+	for i, cmd := range replies {
+		if cmd.Err() != nil {
+			continue // send has returned it
+		}
+		r := newReply(cmd)
+		if err := r.code(); err != nil {
+			errs.add(err)
+			continue
+		}
+		if n := r.uint(); r.err == nil {
+			s.ledger.told(slots[i], n)
+		}
+		errs.add(r.err)
+	}
+	return errs.err()
+}
+
 // Release removes holdings whose stored tag is not newer; see registry.Store.
 func (s *Store) Release(ctx context.Context, holds []registry.Hold) error {
-	if err := s.change(ctx, s.scripts.release, holds); err != nil {
+	if err := s.release(ctx, holds); err != nil {
 		return fmt.Errorf("release filters: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) change(ctx context.Context, sc script, holds []registry.Hold) error {
-	if len(holds) == 0 {
-		return nil
-	}
+func (s *Store) release(ctx context.Context, holds []registry.Hold) error {
 	t := s.trip()
 	var replies []*redis.Cmd
-	for at, group := range s.bySlot(newest(holds)) {
-		for len(group) > 0 {
-			n := min(len(group), holdsPerScript)
+	for at, group := range s.bySlot(holds) {
+		for part := range slices.Chunk(group, holdsPerScript) {
 			token, err := s.token()
 			if err != nil {
 				return err
 			}
-			length := 0
-			if at == s.keys.wildcards() {
-				length = s.maxLog
-			}
-			keys, args := holdArgs(at, group[:n], token, length)
-			replies = append(replies, t.run(ctx, sc, keys, args...))
-			group = group[n:]
+			keys, args := []string{at.head, at.set(), at.log()}, []any{token, s.logLength(at)}
+			keys, args = addHolds(keys, args, at, part)
+			replies = append(replies, t.run(ctx, s.scripts.release, keys, args...))
 		}
+	}
+	if len(replies) == 0 {
+		return nil
 	}
 	if err := t.send(ctx); err != nil {
 		return err
@@ -64,6 +101,14 @@ func (s *Store) change(ctx context.Context, sc script, holds []registry.Hold) er
 		}
 	}
 	return nil
+}
+
+// logLength is how many entries the change log of a slot keeps: exact filters have none.
+func (s *Store) logLength(at slot) int {
+	if at == s.keys.wildcards() {
+		return s.maxLog
+	}
+	return 0
 }
 
 // newest keeps the newest of several tags for the same filter and client id: a script compares with what was stored
@@ -87,19 +132,16 @@ func newest(holds []registry.Hold) []registry.Hold {
 
 func (s *Store) bySlot(holds []registry.Hold) map[slot][]registry.Hold {
 	groups := make(map[slot][]registry.Hold)
-	for _, h := range holds {
+	for _, h := range newest(holds) {
 		at := s.keys.slotOf(h.Filter)
 		groups[at] = append(groups[at], h)
 	}
 	return groups
 }
 
-// holdArgs are the keys and arguments of hold.lua and release.lua.
-func holdArgs(at slot, holds []registry.Hold, token string, length int) ([]string, []any) {
-	keys := make([]string, 0, 3+len(holds))
-	keys = append(keys, at.head, at.set(), at.log())
-	args := make([]any, 0, 2+4*len(holds))
-	args = append(args, token, length)
+// addHolds adds holdings to the keys and arguments of hold.lua or release.lua.
+func addHolds(keys []string, args []any, at slot, holds []registry.Hold) ([]string, []any) {
+	keys, args = slices.Grow(keys, len(holds)), slices.Grow(args, 4*len(holds))
 	for _, h := range holds {
 		keys = append(keys, at.holders(h.Filter))
 		args = append(args, h.Filter, h.ClientID, h.Epoch, h.Seq)

@@ -79,6 +79,7 @@ type slot struct{ head string }
 
 func (s slot) set() string                  { return s.head + ":set" }
 func (s slot) log() string                  { return s.head + ":log" }
+func (s slot) count(store string) string    { return s.head + ":a:" + store }
 func (s slot) holders(filter string) string { return s.head + ":h:" + filter }
 
 // isWildcard reports whether the filter has a wildcard; the characters are not allowed in topic names [MQTT-3.3.2-2].

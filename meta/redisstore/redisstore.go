@@ -36,6 +36,8 @@ type Store struct {
 	mu    sync.Mutex // protects stale
 	stale []record   // entries of other instances' lists that Attach made obsolete; Beat removes them
 
+	id         string // of this process, for its counts in the registry
+	ledger     ledger
 	reconciler reconciler
 }
 
@@ -90,6 +92,10 @@ func New(client redis.UniversalClient, cfg Config) (*Store, error) {
 	}
 	if s.maxLog <= 0 {
 		s.maxLog = defaultMaxLog
+	}
+	var err error
+	if s.id, err = s.token(); err != nil {
+		return nil, fmt.Errorf("open redis store: %w", err)
 	}
 	hook, err := newMetrics(cfg.Registerer, s.scripts)
 	if err != nil {

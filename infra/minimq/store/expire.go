@@ -61,13 +61,6 @@ func (s *Store) dropEntry(topic string, id int32, r *record) {
 	}
 }
 
-// Expire applies MaxAge now. A broker calls it from time to time.
-func (s *Store) Expire() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trim()
-}
-
 // ExpireAll drops every indexed message, as retention does in the end.
 func (s *Store) ExpireAll() {
 	s.mu.Lock()

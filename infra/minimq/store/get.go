@@ -39,6 +39,7 @@ type Result struct {
 func (s *Store) Get(topic string, id int32, offset int64, n int, match func(tagsCode int64) bool) Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.trim()
 	q := s.queues[queueKey{topic, id}]
 	if q == nil || q.max() == 0 {
 		return Result{Status: NoMessage}
@@ -104,6 +105,7 @@ func (s *Store) MaxOffset(topic string, id int32) int64 {
 func (s *Store) MinOffset(topic string, id int32) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.trim()
 	if q := s.queues[queueKey{topic, id}]; q != nil {
 		return q.minimum(s.lowest())
 	}
@@ -164,7 +166,7 @@ func (s *Store) At(phys int64) ([]byte, bool) {
 	return bytes.Clone(s.log[i].raw), true
 }
 
-// Found by key.
+// KeyResult is what ByKey found.
 type KeyResult struct {
 	Messages    [][]byte // oldest first
 	LastIndexed int64    // physical offset of the last message in the key index

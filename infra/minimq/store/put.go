@@ -164,8 +164,8 @@ func (s *Store) refuses() bool {
 	if s.wedged && !s.cfg.FileIndex && s.cfg.Now().Sub(s.wedgedAt) >= wedgeRefuse {
 		return true
 	}
-	// Nothing may be dropped before it is indexed, so a stalled index fills the disk.
-	return s.cfg.MaxBytes > 0 && len(s.pending) > 0 && s.bytes > s.cfg.MaxBytes && s.pending[0] == s.log[0]
+	// Nothing is dropped before it is indexed, so an index that stands fills the disk.
+	return s.cfg.MaxBytes > 0 && s.bytes > s.cfg.MaxBytes && (s.stalled || s.wedged)
 }
 
 // append writes m to the log and hands it to the index.

@@ -196,7 +196,6 @@ func TestMaxAge(t *testing.T) {
 		time.Sleep(59 * time.Minute)
 		put(t, s, message("t", "new", "%LMQ%a"))
 		time.Sleep(2 * time.Minute)
-		s.Expire()
 		if low := s.MinOffset("%LMQ%a", 0); low != 1 {
 			t.Errorf("minimum %d", low)
 		}

@@ -1,25 +1,25 @@
 -- hold: record holdings of filters of one slot; the first holder of a filter puts it into the set of held filters,
 -- and into the change log where there is one. A holding never goes back to an older tag. Repeating it is harmless.
--- KEYS  1 head  2 set of held filters  3 change log  4.. holders of each filter
--- ARGV  1 random token  2 length of the change log (0 = none is kept)
---       then for each of KEYS 4..: filter, client id, epoch, seq
--- Returns 1 done; 2 unknown format: then nothing was changed.
+-- KEYS  1 head  2 set of held filters  3 change log  4 count of the caller's hold scripts  5.. holders of each filter
+-- ARGV  1 random token  2 length of the change log (0 = none is kept)  3 ms for which the count is kept
+--       then for each of KEYS 5..: filter, client id, epoch, seq
+-- Returns {1, count}; {2} unknown format: then nothing was changed.
 
 local head = redis.call('HMGET', KEYS[1], 'f', 'n', 't')
-if head[1] and head[1] ~= '1' then return 2 end
+if head[1] and head[1] ~= '1' then return {2} end
 
 local function newer(a, b) -- decimal numbers without leading zeros
   if #a ~= #b then return #a > #b end
   return a > b
 end
 
-local at, set, new = 3, {}, {}
-for k = 4, #KEYS do
+local at, set = 4, {}
+for k = 5, #KEYS do
   local cid, epoch, seq = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local old = redis.call('HGET', KEYS[k], cid)
   if old then
     local e, s = string.match(old, '^1%.(%d+)%.(%d+)$')
-    if not e then return 2 end
+    if not e then return {2} end
     set[k] = newer(epoch, e) or (epoch == e and newer(seq, s))
   else
     set[k] = true
@@ -29,12 +29,12 @@ end
 
 local n, token, last = tonumber(head[2] or 0), head[3] or '', ARGV[2]
 if not head[1] then redis.call('HSET', KEYS[1], 'f', '1') end
-at = 3
-for k = 4, #KEYS do
+at = 4
+for k = 5, #KEYS do
   if set[k] then redis.call('HSET', KEYS[k], ARGV[at + 1], '1.' .. ARGV[at + 2] .. '.' .. ARGV[at + 3]) end
   if redis.call('SADD', KEYS[2], ARGV[at]) == 1 and last ~= '0' then
     n = n + 1
-    local next = ARGV[1] .. '.' .. (k - 3)
+    local next = ARGV[1] .. '.' .. (k - 4)
     redis.call('RPUSH', KEYS[3], string.format('1 %.0f %s %s +', n, next, token == '' and '-' or token) .. ARGV[at])
     token = next
   end
@@ -44,4 +44,6 @@ if last ~= '0' and token ~= (head[3] or '') then
   redis.call('HSET', KEYS[1], 'n', string.format('%.0f', n), 't', token)
   redis.call('LTRIM', KEYS[3], '-' .. last, -1)
 end
-return 1
+local count = redis.call('INCR', KEYS[4])
+redis.call('PEXPIRE', KEYS[4], ARGV[3])
+return {1, count}
