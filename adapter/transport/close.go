@@ -20,7 +20,7 @@ const (
 // peer then has a second to close its side, which keeps its unread bytes from resetting ours away, before the socket is
 // closed. The first call decides; a later one changes nothing and returns net.ErrClosed.
 func (c *Conn) CloseWith(code StatusCode, reason string) error {
-	if !c.beginClose(code, reason) {
+	if !c.beginClose(code, reason, "") {
 		return net.ErrClosed
 	}
 	c.sendLastNow()
@@ -30,14 +30,18 @@ func (c *Conn) CloseWith(code StatusCode, reason string) error {
 // Close is CloseWith(StatusNormal, "").
 func (c *Conn) Close() error { return c.CloseWith(StatusNormal, "") }
 
-// beginClose notes why the connection closes and wakes the reader; false if it is closing already.
-func (c *Conn) beginClose(code StatusCode, reason string) bool {
+// beginClose notes why the connection closes and wakes the reader; false if it is closing already. A refusal is counted
+// first, before anybody can see the close.
+func (c *Conn) beginClose(code StatusCode, reason, refused string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.code != 0 {
 		return false
 	}
 	c.code, c.reason = code, reason
+	if refused != "" {
+		c.srv.met.refuse(c.kind, refused)
+	}
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil

@@ -193,10 +193,9 @@ func (c *Conn) deadline(t time.Time, set func(time.Time) error) error {
 
 // connectTimedOut runs on a timer when Established was not called in time.
 func (c *Conn) connectTimedOut() {
-	if !c.beginClose(StatusProtocolError, "no CONNECT in time") {
+	if !c.beginClose(StatusProtocolError, "no CONNECT in time", refusedTimeout) {
 		return
 	}
-	c.srv.met.refuse(c.kind, refusedTimeout) // counted before the peer can see it
 	c.srv.log.Debug("no CONNECT in time", "kind", c.kind.String(), "remote", c.RemoteIP())
 	c.sendLastNow()
 }
