@@ -72,10 +72,10 @@ func (p *Process) Restart() {
 }
 
 // Pause holds the server still, connections open (SIGSTOP), until Resume.
-func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+func (p *Process) Pause() { p.signal(sigPause) }
 
 // Resume lets a paused server go on.
-func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
+func (p *Process) Resume() { p.signal(sigResume) }
 
 // Log returns the last lines of the server's log.
 func (p *Process) Log(lines int) string {
@@ -154,7 +154,7 @@ func (p *Process) end(sig syscall.Signal) {
 	if p.exited == nil {
 		return
 	}
-	_ = signalGroup(p.cmd.Process, syscall.SIGCONT) // a paused process does not notice SIGTERM
+	_ = signalGroup(p.cmd.Process, sigResume) // a paused process does not notice SIGTERM
 	_ = signalGroup(p.cmd.Process, sig)
 	select {
 	case <-p.exited:
