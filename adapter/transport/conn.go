@@ -34,7 +34,7 @@ type Conn struct {
 
 	mu     sync.Mutex // protects what follows, and the deadlines against those of a close
 	remote netip.AddrPort
-	header http.Header // until Established
+	header http.Header // until DropHeader
 	timer  *time.Timer // until Established
 	code   StatusCode  // not 0: closing
 	reason string
@@ -67,12 +67,19 @@ func (c *Conn) RemoteIP() netip.Addr {
 // LocalAddr is the address of the socket.
 func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
-// Header holds Authorization, Cookie and User-Agent of the upgrade request. It is nil for TCP and TLS, and nil again
-// after Established, since cookies may be kilobytes: who needs them longer keeps a copy.
+// Header holds Authorization, Cookie and User-Agent of the upgrade request. It is nil for TCP and TLS, and after
+// DropHeader.
 func (c *Conn) Header() http.Header {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.header
+}
+
+// DropHeader lets go of Header, which may be kilobytes, once the client is authenticated.
+func (c *Conn) DropHeader() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.header = nil
 }
 
 // TLS is the state of the TLS connection that ends here, nil if there is none or its handshake is not done. It is done
@@ -94,7 +101,7 @@ func (c *Conn) Subprotocol() string {
 	return c.ws.sub
 }
 
-// Established ends the connect timeout and lets go of Header. The handler calls it when CONNECT is accepted.
+// Established ends the connect timeout. The handler calls it when CONNECT has come.
 func (c *Conn) Established() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,7 +109,6 @@ func (c *Conn) Established() {
 		c.timer.Stop()
 		c.timer = nil
 	}
-	c.header = nil
 }
 
 // Read reads the next bytes of the stream. It returns io.EOF when the peer ended the stream in order, net.ErrClosed

@@ -25,6 +25,7 @@ func benchmarkIdle(b *testing.B, greeting string) {
 			return
 		}
 		c.Established()
+		c.DropHeader()
 		ready <- struct{}{}
 		for {
 			if _, err := c.Read(buf); err != nil {

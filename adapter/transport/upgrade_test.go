@@ -162,12 +162,13 @@ func TestCheckOriginPattern(t *testing.T) {
 	}
 }
 
-func TestHeaderUntilEstablished(t *testing.T) {
+func TestHeaderUntilDropped(t *testing.T) {
 	type seen struct{ before, after http.Header }
 	got := make(chan seen, 1)
 	g := open(t, Config{ConnectTimeout: time.Hour}, func(c *Conn) {
-		before := c.Header()
 		c.Established()
+		before := c.Header()
+		c.DropHeader()
 		if c.timer != nil {
 			t.Error("the connect timeout goes on")
 		}
