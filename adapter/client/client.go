@@ -163,13 +163,19 @@ func (c *client) detach(ctx context.Context) {
 		}
 		return
 	}
-	c.srv.release(ctx, c.id, ended.Subscriptions)
+	if len(ended.Subscriptions) == 0 || !c.srv.release(ctx, c.id, ended.Subscriptions) {
+		return
+	}
+	if err := c.srv.deps.Sweeper.Settled(ctx, []string{c.id}); err != nil {
+		c.log(slog.LevelDebug, "settling the ended session failed, the sweep does it again", "error", err)
+	}
 }
 
-// release gives back the filters of a session that has ended; what fails is mended by reconciliation.
-func (s *Server) release(ctx context.Context, clientID string, subs []session.Subscription) {
+// release gives back the filters of a session that has ended, and reports whether it could; what fails is mended by
+// the sweep or by reconciliation.
+func (s *Server) release(ctx context.Context, clientID string, subs []session.Subscription) bool {
 	if len(subs) == 0 {
-		return
+		return true
 	}
 	holds := make([]registry.Hold, len(subs))
 	for i, sub := range subs {
@@ -177,7 +183,9 @@ func (s *Server) release(ctx context.Context, clientID string, subs []session.Su
 	}
 	if err := s.deps.Filters.Release(ctx, holds); err != nil {
 		s.cfg.Logger.Warn("releasing filters failed, left to reconciliation", "client_id", clientID, "error", err)
+		return false
 	}
+	return true
 }
 
 // silent reports whether the client's keep alive has run out.

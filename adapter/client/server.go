@@ -64,6 +64,7 @@ func (c Config) withDefaults() Config {
 // Deps are what a Server works with.
 type Deps struct {
 	Sessions  session.Store
+	Sweeper   session.Sweeper // told when an ended session's filters are released
 	Words     session.Words // may be nil: a single instance
 	Filters   registry.Store
 	Committer *session.Committer

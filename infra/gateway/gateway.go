@@ -175,7 +175,7 @@ func (g *Gateway) assemble() {
 		}
 	})
 	g.clients = client.NewServer(client.Deps{
-		Sessions: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
+		Sessions: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: g.verifier(), Lease: g.lease,
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
