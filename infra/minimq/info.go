@@ -43,7 +43,7 @@ func (b *Broker) brokerConfig() *remoting.Command {
 func (b *Broker) runtimeInfo() *remoting.Command {
 	st := b.store.Stats()
 	return withJSON(map[string]any{"table": map[string]string{
-		"brokerVersionDesc": "V5_4_0", "brokerVersion": itoa(int(remoting.ClientVersion)), "brokerActive": "true",
+		"brokerVersionDesc": "V5_4_0", "brokerActive": "true",
 		"dispatchBehindBytes": itoa(b.store.BehindBytes()), "commitLogMaxOffset": itoa(st.End),
 		"commitLogMinOffset": itoa(st.Oldest), "earliestMessageTimeStamp": itoa(st.OldestMs),
 		"startAcceptSendRequestTimeStamp": "0", "pageCacheLockTimeMills": "0", "runtime": "[ 0 days, 0 hours, 0 minutes, 0 seconds ]",

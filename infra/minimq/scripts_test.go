@@ -2,7 +2,9 @@ package minimq_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lmqgate/adapter/rocketmq/remoting"
@@ -32,6 +34,7 @@ func scripts() []script {
 		{"popreturn", playPopReturn},
 		{"poperrors", playPopErrors},
 		{"missing", playMissing},
+		{"info", playInfo},
 	}
 }
 
@@ -76,6 +79,31 @@ func (p *player) pull(group, topic string, queue int, offset int64, n int, more 
 
 func (p *player) queue(code int32, topic string, queue int, more ...string) *remoting.Command {
 	return p.request(code, append([]string{"topic", topic, "queueId", fmt.Sprint(queue)}, more...)...)
+}
+
+// playInfo notes what clients read of a broker's configuration and state.
+func playInfo(p *player) {
+	p.createTopic("in$", 1, 6)
+	p.sent("in$", 0, "x", "UNIQ_KEY", "K1")
+	p.settle("in$", 0, 1)
+	cfg := p.broker.call(remoting.GetBrokerConfig, nil, nil)
+	fmt.Fprintf(&p.out, "config -> %d\n", cfg.Code)
+	for _, line := range slices.Sorted(strings.SplitSeq(string(cfg.Body), "\n")) {
+		switch key, _, _ := strings.Cut(line, "="); key {
+		case "enableLmq", "enableMultiDispatch", "storeType", "maxMessageSize", "autoCreateTopicEnable", "brokerPermission", "brokerId",
+			"brokerClusterName", "longPollingEnable", "popPollingSize", "timerWheelEnable", "messageDelayLevel", "fileReservedTime":
+			fmt.Fprintf(&p.out, "   %s\n", line)
+		}
+	}
+	info := p.broker.call(remoting.GetBrokerRuntimeInfo, nil, nil)
+	var table struct{ Table map[string]string }
+	if err := json.Unmarshal(info.Body, &table); err != nil {
+		p.t.Fatal(err)
+	}
+	fmt.Fprintf(&p.out, "runtime -> %d\n", info.Code)
+	for _, k := range []string{"brokerVersionDesc", "brokerVersion", "dispatchBehindBytes", "sendThreadPoolQueueCapacity", "brokerActive"} {
+		fmt.Fprintf(&p.out, "   %s=%s\n", k, table.Table[k])
+	}
 }
 
 func playNames(p *player) {
