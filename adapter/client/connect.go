@@ -143,6 +143,7 @@ func (c *client) authenticate(p *packet.Connect) (username string, err error) {
 		l.Certificate = t.VerifiedChains[0]
 	}
 	id, err := c.srv.deps.Verifier.Verify(ctx, l)
+	c.conn.DropHeader()
 	switch {
 	case err == nil:
 		return id.Username, nil

@@ -19,6 +19,7 @@ type Conn interface {
 	Kind() string // "ws", "tcp", "tls"
 	RemoteIP() netip.Addr
 	Header() http.Header
+	DropHeader() // lets go of Header
 	TLS() *tls.ConnectionState
 	// Established says that CONNECT came in time.
 	Established()

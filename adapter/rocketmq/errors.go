@@ -21,6 +21,8 @@ var (
 	// ErrBusy: too many sends are under way here, or the broker says that it is
 	// busy (a send that waits 200 ms in its queue is thrown out). Try again soon.
 	ErrBusy = errors.New("too many sends in flight")
+	// ErrIllegal: the broker will never take the message as it is.
+	ErrIllegal = errors.New("message illegal")
 	// ErrNoBroker: the broker is not known or not connected.
 	ErrNoBroker = errors.New("broker not connected")
 	// ErrStopped: the client was closed.

@@ -140,7 +140,9 @@ func sendCodeError(code int32, remark string) error {
 		return fmt.Errorf("%w: %w: code %d: %s", ErrRejected, ErrNoTopic, code, remark)
 	case remoting.SystemBusy, remoting.FlowControl:
 		return fmt.Errorf("%w: %w: code %d: %s", ErrRejected, ErrBusy, code, remark)
-	case remoting.MessageIllegal, remoting.ServiceNotAvailable,
+	case remoting.MessageIllegal:
+		return fmt.Errorf("%w: %w: code %d: %s", ErrRejected, ErrIllegal, code, remark)
+	case remoting.ServiceNotAvailable,
 		remoting.NoPermission, remoting.RequestNotSupported, remoting.VersionNotSupported:
 		return fmt.Errorf("%w: code %d: %s", ErrRejected, code, remark)
 	default:

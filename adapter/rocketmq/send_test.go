@@ -35,7 +35,7 @@ func TestSendErrors(t *testing.T) {
 		"busy":          {code(remoting.SystemBusy), []error{rocketmq.ErrRejected, rocketmq.ErrBusy}},
 		"flow control":  {code(remoting.FlowControl), []error{rocketmq.ErrRejected, rocketmq.ErrBusy}},
 		"no topic":      {code(remoting.TopicNotExist), []error{rocketmq.ErrRejected, rocketmq.ErrNoTopic}},
-		"illegal":       {code(remoting.MessageIllegal), []error{rocketmq.ErrRejected}},
+		"illegal":       {code(remoting.MessageIllegal), []error{rocketmq.ErrRejected, rocketmq.ErrIllegal}},
 		"wedged":        {code(remoting.ServiceNotAvailable), []error{rocketmq.ErrRejected}},
 		"permission":    {code(remoting.NoPermission), []error{rocketmq.ErrRejected}},
 		"system error":  {code(remoting.SystemError), []error{rocketmq.ErrUnknown}},

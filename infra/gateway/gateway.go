@@ -210,6 +210,9 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		g.transport.CloseAll(transport.StatusGoingAway, "shutting down")
 		if err := g.transport.Wait(ctx); err != nil {
 			g.transport.AbortAll()
+			last, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			errs = append(errs, g.transport.Wait(last))
 		}
 	}
 	if g.dispatch != nil {

@@ -73,7 +73,9 @@ func (g *Gateway) openListeners() error {
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	}
-	g.http = &http.Server{Handler: g.mux(), ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute}
+	g.http = &http.Server{
+		Handler: g.mux(), ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
 	return nil
 }
 
@@ -112,7 +114,7 @@ func (g *Gateway) tlsConfig() (*tls.Config, error) {
 
 // serve starts the servers on the open listeners.
 func (g *Gateway) serve() {
-	g.run("HTTP", func() error { return g.http.Serve(g.listeners.http) })
+	g.run("HTTP", func() error { return g.http.Serve(g.transport.Listener(g.listeners.http)) })
 	if ln := g.listeners.tcp; ln != nil {
 		g.run("MQTT over TCP", func() error { return g.transport.ServeTCP(context.Background(), ln) })
 	}

@@ -52,7 +52,7 @@ func sendError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, rocketmq.ErrDispatchList), errors.Is(err, rocketmq.ErrProperties):
+	case errors.Is(err, rocketmq.ErrDispatchList), errors.Is(err, rocketmq.ErrProperties), errors.Is(err, rocketmq.ErrIllegal):
 		return errors.Join(dispatch.ErrIllegal, err)
 	case errors.Is(err, rocketmq.ErrNoTopic):
 		return errors.Join(dispatch.ErrNoTopic, err)
