@@ -374,7 +374,7 @@ func TestLibraryPullConsumer(t *testing.T) {
 		must(t, c.Subscribe("pulled"+s.id, consumer.MessageSelector{Type: consumer.TAG, Expression: "*"}))
 		must(t, c.Start())
 		defer c.Shutdown()
-		queue := &primitive.MessageQueue{Topic: "pulled" + s.id + s.id, BrokerName: "broker-a", QueueId: 0}
+		queue := &primitive.MessageQueue{Topic: "pulled" + s.id, BrokerName: "broker-a", QueueId: 0}
 		r, err := c.PullFrom(t.Context(), queue, 2, 32)
 		must(t, err)
 		if r.Status != primitive.PullFound || r.NextBeginOffset != 5 || len(r.GetMessageExts()) != 3 {
