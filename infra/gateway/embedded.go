@@ -17,6 +17,7 @@ type embedded struct {
 func (e *embedded) start(g *Gateway) error {
 	if g.cfg.EmbeddedRedis {
 		e.redis = miniredis.NewMiniRedis()
+		e.redis.ClockTTL(true) // keys expire with time, as in Redis
 		if err := e.redis.StartAddr("127.0.0.1:0"); err != nil {
 			return fmt.Errorf("start embedded redis: %w", err)
 		}

@@ -71,6 +71,7 @@ func (g *Gateway) openListeners() error {
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // this listener is the operator's own
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	}
 	g.http = &http.Server{

@@ -22,6 +22,7 @@ func (g *Gateway) openStore() error {
 			return fmt.Errorf("configure redis: %w", err)
 		}
 	}
+	redisstore.RedirectLogs(g.log)
 	raw := redis.NewUniversalClient(opt)
 	if g.fail.armed() {
 		raw.AddHook(redisFailpoints{g.fail})
