@@ -28,6 +28,7 @@ type CommitterConfig struct {
 	Lazy     time.Duration // how long a change that is not urgent may wait for company, default 5 ms
 	Spacing  time.Duration // least time between the starts of two writes, default 1 ms
 	Batch    int           // sessions written in one pipeline, default 512
+	Write    time.Duration // bound on one pipeline, default 5 s; its outcome is unknown then and it is repeated
 	Timeout  time.Duration // how long one session's write is tried before its connection is given up, default 20 s
 	Logger   *slog.Logger
 	Register prometheus.Registerer
@@ -40,7 +41,7 @@ type Committer struct {
 	cfg   CommitterConfig
 	wake  chan struct{}
 
-	mu     sync.Mutex // protects the fields below and the queue flags of every Writer
+	mu     sync.Mutex // protects the fields below and the state of every Writer
 	queue  []*Writer  // marked writers, each once
 	urgent bool       // at least one of them cannot wait
 	since  time.Time  // when the oldest lazy mark was made
@@ -58,6 +59,7 @@ type Committer struct {
 func NewCommitter(store Store, cfg CommitterConfig) *Committer {
 	setDefault(&cfg.Lazy, 5*time.Millisecond)
 	setDefault(&cfg.Spacing, time.Millisecond)
+	setDefault(&cfg.Write, 5*time.Second)
 	setDefault(&cfg.Timeout, 20*time.Second)
 	if cfg.Batch <= 0 {
 		cfg.Batch = 512
@@ -88,7 +90,7 @@ func setDefault(d *time.Duration, v time.Duration) {
 func (c *Committer) Run(ctx context.Context) {
 	defer c.shut()
 	var last time.Time
-	for {
+	for ctx.Err() == nil {
 		wait, ok := c.next(last)
 		if !ok {
 			select {
@@ -148,8 +150,7 @@ func (c *Committer) take(now time.Time) []*Writer {
 	clear(c.queue[rest:])
 	c.queue = c.queue[:rest]
 	for _, w := range batch {
-		w.queued = false
-		w.busy = true
+		w.state = writing
 	}
 	if rest == 0 {
 		c.urgent = false
@@ -175,13 +176,19 @@ func (c *Committer) flush(ctx context.Context, batch []*Writer) {
 		return
 	}
 	start := time.Now()
-	errs := c.store.Write(ctx, changes)
+	errs := c.write(ctx, changes)
 	c.batches.Inc()
 	c.changes.Add(float64(len(changes)))
 	c.seconds.Observe(time.Since(start).Seconds())
 	for i, w := range writers {
 		c.settle(w, errs[i], start)
 	}
+}
+
+func (c *Committer) write(ctx context.Context, changes []Change) []error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Write)
+	defer cancel()
+	return c.store.Write(ctx, changes)
 }
 
 // settle handles the outcome of one session's write.
@@ -210,8 +217,7 @@ func (c *Committer) settle(w *Writer, err error, now time.Time) {
 	if len(c.retry) == 0 {
 		c.due = time.Now().Add(backoff(now.Sub(w.failedAt)))
 	}
-	w.busy = false
-	w.queued = true // marks made meanwhile join the next try
+	w.state = failing
 	c.retry = append(c.retry, w)
 }
 
@@ -220,11 +226,11 @@ func backoff(failing time.Duration) time.Duration {
 	return min(max(failing/2, 20*time.Millisecond), time.Second)
 }
 
-// release makes w markable again and queues it once more if it was marked while its write was under way.
+// release makes w markable again and queues it once more if it was marked while its write was under way or failing.
 func (c *Committer) release(w *Writer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.busy = false
+	w.state = idle
 	if w.again {
 		urgent := w.againUrgent
 		w.again, w.againUrgent = false, false
@@ -240,18 +246,21 @@ func (c *Committer) shut() {
 	c.queue, c.retry = nil, nil
 	c.mu.Unlock()
 	for _, w := range left {
+		w.end(ErrClosed)
 		w.finish(ErrClosed)
 	}
 }
 
+// markLocked has w written. What is marked while a change of w is under way, or failed and is tried again as it was, is
+// collected after that.
 func (c *Committer) markLocked(w *Writer, urgent bool) {
-	switch {
-	case w.busy:
+	switch w.state {
+	case writing, failing:
 		w.again = true
 		w.againUrgent = w.againUrgent || urgent
 		return
-	case !w.queued:
-		w.queued = true
+	case idle:
+		w.state = queued
 		if len(c.queue) == 0 {
 			c.since = time.Now()
 		}

@@ -6,6 +6,16 @@ import (
 	"time"
 )
 
+// writerState says where a writer stands with its committer.
+type writerState byte
+
+const (
+	idle    writerState = iota
+	queued              // marked, in Committer.queue
+	writing             // taken from the queue: collected, its write under way
+	failing             // its write failed: in Committer.retry
+)
+
 // Writer is the committer's side of one attached session. Safe for concurrent use.
 type Writer struct {
 	c        *Committer
@@ -14,9 +24,8 @@ type Writer struct {
 	lost     func(error)
 
 	// Protected by c.mu.
-	queued      bool // stands in the queue or waits for another try
-	busy        bool // its write is under way
-	again       bool // marked while busy
+	state       writerState
+	again       bool // marked while writing or failing
 	againUrgent bool
 
 	// Used by the goroutine of Committer.Run only.
@@ -45,13 +54,17 @@ func (w *Writer) Add(s Source) {
 }
 
 // Mark says that a source has something to write. An urgent mark is written at once, others wait for company.
-func (w *Writer) Mark(urgent bool) {
+func (w *Writer) Mark(urgent bool) { w.mark(urgent) }
+
+// mark is Mark; it reports false when the committer has ended.
+func (w *Writer) mark(urgent bool) bool {
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
 	if w.c.closed {
-		return
+		return false
 	}
 	w.c.markLocked(w, urgent)
+	return true
 }
 
 // Flush writes what the sources hold now and waits for it.
@@ -64,7 +77,9 @@ func (w *Writer) Flush(ctx context.Context) error {
 	}
 	w.waiters = append(w.waiters, ch)
 	w.mu.Unlock()
-	w.Mark(true)
+	if !w.mark(true) {
+		return ErrClosed
+	}
 	select {
 	case err := <-ch:
 		return err
