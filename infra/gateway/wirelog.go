@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strings"
 
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/rocketmq"
@@ -68,6 +69,9 @@ func entry(m *rocketmq.PulledMessage) *deliver.Entry {
 	e := &deliver.Entry{
 		Offset: m.LMQOffset, Key: m.Key, StoreMillis: m.StoreMillis,
 		Dispatch: prop(message.PropDispatch), Offsets: prop(message.PropOffsets), Part: prop(message.PropPart) != "",
+	}
+	if strings.HasPrefix(m.Topic, "%DLQ%") {
+		return e // a consumer group's dead letter keeps its dispatch list and enters the queues once more
 	}
 	msg, err := message.Decode(m.Body, prop)
 	if err != nil {
