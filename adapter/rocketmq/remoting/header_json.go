@@ -29,6 +29,9 @@ func (c *Command) appendJSON(dst []byte) ([]byte, error) {
 }
 
 func (c *Command) decodeJSON(h []byte) error {
+	if c.decodePlain(h) {
+		return nil
+	}
 	var j jsonHeader
 	if err := json.Unmarshal(h, &j); err != nil {
 		return fmt.Errorf("decode json header: %w: %w", ErrFrame, err)
