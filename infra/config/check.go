@@ -48,6 +48,7 @@ func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 		wrong.must(set, "FIRST_TOPICS", topicName.MatchString(first))
 	}
 	wrong.must(set, "FALLBACK_TOPIC", topicName.MatchString(c.FallbackTopic))
+	wrong.must(set, "ROCKETMQ_PRODUCER", c.RocketMQProducer == "direct" || c.RocketMQProducer == "client-go")
 }
 
 func (c *Config) checkAuth(set map[string]string, wrong *Problems) {

@@ -31,6 +31,7 @@ type Config struct {
 	FirstTopics       []string `env:"FIRST_TOPICS"` // empty: any valid name
 	FallbackTopic     string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
 	TopicAutoCreate   bool     `env:"TOPIC_AUTO_CREATE" envDefault:"true"`
+	RocketMQProducer  string   `env:"ROCKETMQ_PRODUCER" envDefault:"direct"` // "direct" or "client-go"
 
 	RedisURL            Secret `env:"REDIS_URL"` // empty: miniredis, in this process
 	RedisCluster        bool   `env:"REDIS_CLUSTER" envDefault:"false"`

@@ -88,6 +88,11 @@ var vars = []Var{
 		Accepts: acceptsBool,
 	},
 	{
+		Name:    "ROCKETMQ_PRODUCER",
+		Meaning: "how messages are sent: `direct` over the gateway's own connections, or `client-go` through rocketmq-client-go, which costs half as much CPU again",
+		Accepts: "direct or client-go",
+	},
+	{
 		Name: "REDIS_URL", Default: "embedded miniredis", Secret: true,
 		Java:    "the meta Raft cluster (`metaAddr`, `allNodeAddress`, `metaPort`)",
 		Meaning: "`redis://` or `rediss://` (TLS); several hosts, comma separated, for Cluster and Sentinel",

@@ -45,7 +45,8 @@ func (g *Gateway) openRocket() error {
 	c, err := rocketmq.New(rocketmq.Config{
 		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(),
 		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic, MaxInFlight: 32768,
-		Logger: g.log, Registerer: g.reg,
+		DirectSend: g.cfg.RocketMQProducer == "direct",
+		Logger:     g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return fmt.Errorf("configure rocketmq: %w", err)
