@@ -24,6 +24,7 @@ endif
 # Which packages make test and make bench look at, and further flags: make test PKG=./infra/... TESTFLAGS='-run Redis'
 PKG       ?= ./...
 TESTFLAGS ?=
+BENCHFLAGS ?=
 
 .PHONY: help
 help: ## this list
@@ -57,7 +58,12 @@ e2e: build bin/with-real bin/testsum ## the tests of the built binary only
 	@bin/with-real bin/testsum -count=1 -timeout 20m $(TESTFLAGS) ./e2e/...
 
 .PHONY: bench
-bench: ## all benchmarks, with allocations
+bench: build bin/with-real ## the README's figures, on a real Redis and RocketMQ (BENCHFLAGS='-runs 1 -only latency')
+	@$(GO) build -o bin/bench ./e2e/bench
+	@REQUIRE_REAL=1 bin/with-real bin/bench $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## the packages' own benchmarks, with allocations
 	@$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
 
 .PHONY: fuzz

@@ -16,6 +16,7 @@ func (i instant) Match(_ string, done func([]string, error)) { done(i.filters, n
 func (instant) Pick(_ context.Context, topic, _ string) (message.Place, error) {
 	return message.Place{Topic: topic}, nil
 }
+
 func (instant) TryPick(topic, _ string) (message.Place, bool) {
 	return message.Place{Topic: topic}, true
 }

@@ -111,8 +111,10 @@ func TestRealSendAndWatch(t *testing.T) {
 		w := c.Watch(l, 0, sink)
 		defer w.Close()
 		for i := range 50 {
-			m := &rocketmq.OutMessage{Queue: q, Tag: "MQTT_COMMON", Dispatch: []string{other, name},
-				Properties: map[string]string{"n": fmt.Sprint(i)}, Body: []byte("hello")}
+			m := &rocketmq.OutMessage{
+				Queue: q, Tag: "MQTT_COMMON", Dispatch: []string{other, name},
+				Properties: map[string]string{"n": fmt.Sprint(i)}, Body: []byte("hello"),
+			}
 			if _, err := send(t, c, m); err != nil {
 				t.Fatal(err)
 			}

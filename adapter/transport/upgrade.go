@@ -56,8 +56,10 @@ func (s *Server) judge(r *http.Request) *refusal {
 			"pages of origin %q may not connect here: add it to WS_ORIGINS", r.Header.Get("Origin"))}
 	}
 	if pick(r.Header) == "" {
-		return &refusal{http.StatusBadRequest, refusedSubprotocol,
-			"ask for the WebSocket subprotocol \"mqtt\" (Sec-WebSocket-Protocol: mqtt)"}
+		return &refusal{
+			http.StatusBadRequest, refusedSubprotocol,
+			"ask for the WebSocket subprotocol \"mqtt\" (Sec-WebSocket-Protocol: mqtt)",
+		}
 	}
 	return nil
 }

@@ -53,8 +53,12 @@ func (b *bench) all() error {
 		name string
 		run  func() error
 	}{
-		{"start", b.start}, {"latency", b.latency}, {"throughput", b.throughput}, {"fanout", b.fanout},
-		{"idle", b.idleClients}, {"takeover", b.takeover},
+		{"start", b.start},
+		{"latency", b.latency},
+		{"throughput", b.throughput},
+		{"fanout", b.fanout},
+		{"idle", b.idleClients},
+		{"takeover", b.takeover},
 	} {
 		if len(b.only) > 0 && !slices.Contains(b.only, row.name) {
 			continue

@@ -117,7 +117,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestReadFrame(t *testing.T) {
 	long := bytes.Repeat([]byte{'x'}, 3*growBy+5)
-	frame := append([]byte{0, byte((len(long)) >> 16), byte(len(long) >> 8), byte(len(long))}, long...)
+	frame := append([]byte{0, byte(len(long) >> 16), byte(len(long) >> 8), byte(len(long))}, long...)
 	cases := map[string]struct {
 		in   []byte
 		want []byte

@@ -71,7 +71,6 @@ type Store struct {
 
 	pending     []*record // stored, not indexed yet
 	timer       *time.Timer
-	dispatching bool
 	dispatched  sync.WaitGroup // running dispatches
 	arrivals    []Arrival      // indexed, not told yet
 	telling     bool
