@@ -32,6 +32,7 @@ type Link interface {
 	Version() packet.Version
 	MaxPacket() int
 	Send(p packet.Packet)
+	SendDelivery(t *packet.Template, d packet.Delivery)
 	Full() bool
 	Close(code packet.ReasonCode)
 }

@@ -36,20 +36,44 @@ func (c *client) Send(p packet.Packet) {
 	c.out.send(p, c.version)
 }
 
+// SendDelivery implements Link.
+func (c *client) SendDelivery(t *packet.Template, d packet.Delivery) {
+	c.srv.metrics.transmitted(packet.PUBLISH)
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open() {
+		o.gathered(t.Append(*o.buf, d))
+	}
+}
+
 func (o *output) send(p packet.Packet, v packet.Version) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ended {
+	if !o.open() {
 		return
-	}
-	if o.buf == nil {
-		o.buf = buffers.Get().(*[]byte)
 	}
 	b, err := p.Append(*o.buf, v)
 	if err != nil {
 		o.c.srv.cfg.Logger.Error("encoding a packet failed", "client_id", o.c.id, "type", p.Type().String(), "error", err)
 		return
 	}
+	o.gathered(b)
+}
+
+// open reports whether bytes are taken, and makes room for some. Called under o.mu.
+func (o *output) open() bool {
+	if o.ended {
+		return false
+	}
+	if o.buf == nil {
+		o.buf = buffers.Get().(*[]byte)
+	}
+	return true
+}
+
+// gathered takes the buffer with a packet more. Called under o.mu.
+func (o *output) gathered(b []byte) {
 	*o.buf = b
 	if len(b) > stuckSize {
 		o.ended = true

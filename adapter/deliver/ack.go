@@ -25,12 +25,12 @@ func (s *Session) Pubrec(id uint16, code packet.ReasonCode) {
 	case s.closed:
 	case f == nil || f.QoS != 2:
 		s.link.Send(&packet.Pubrel{PacketID: id, Code: packet.PacketIdentifierNotFound})
-	case code.Failed():
-		s.complete(f)
-		s.pump()
 	case f.state == flightReleased:
 		s.link.Send(&packet.Pubrel{PacketID: id})
 	case f.state == flightReleasing || f.state == flightWriting:
+	case code.Failed():
+		s.complete(f)
+		s.pump()
 	default:
 		s.release(f)
 	}
@@ -38,11 +38,7 @@ func (s *Session) Pubrec(id uint16, code packet.ReasonCode) {
 
 // release moves a flight on to PUBREL.
 func (s *Session) release(f *flight) {
-	f.State = session.OutReleased
-	if f.state == flightAgain { // acknowledged before it could be sent again
-		s.out.again = without(s.out.again, f)
-	}
-	f.entry = nil
+	f.State, f.entry, f.ids = session.OutReleased, nil, nil
 	if !s.persist {
 		f.state = flightReleased
 		s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
@@ -62,15 +58,10 @@ func (s *Session) Pubcomp(id uint16) {
 	}
 }
 
-// complete ends a flight and moves its cursor. Called under s.mu.
+// complete ends a flight and moves its cursor. Called under s.mu; the caller pumps.
 func (s *Session) complete(f *flight) {
 	delete(s.out.flights, f.PacketID)
-	if s.out.byKey[f.Key] == f {
-		delete(s.out.byKey, f.Key)
-	}
-	if f.state == flightAgain {
-		s.out.again = without(s.out.again, f)
-	}
+	f.state, f.entry, f.ids = flightDone, nil, nil
 	if f.counted {
 		s.out.quota--
 	}
@@ -81,16 +72,24 @@ func (s *Session) complete(f *flight) {
 		f.cursor.finish(f.Offset)
 	}
 	for _, fo := range f.followers {
-		fo.cursor.finish(fo.offset)
+		fo.finish()
 	}
-	s.unblock()
+	f.followers = nil
+}
+
+// abandon ends a flight whose message cannot be sent again. With QoS 2 the client may have it and wait for PUBREL, which
+// frees the packet id on its side too; one that does not know the id answers all the same.
+func (s *Session) abandon(f *flight) {
+	if f.QoS == 2 {
+		s.release(f)
+		return
+	}
+	s.complete(f)
 }
 
 // erase takes a flight's entry out of the store, or out of what is to be written if it was never stored.
 func (s *Session) erase(f *flight) {
-	if s.out.set[f.PacketID] == f {
-		delete(s.out.set, f.PacketID)
-	}
+	f.toStore = false
 	if f.stored {
 		s.out.dropped = append(s.out.dropped, f.PacketID)
 		s.writer.Mark(false)

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -16,6 +17,7 @@ func (s *Session) catchUp(c *cursor) {
 type plan struct {
 	ref       Ref
 	next      int64
+	end       int64 // how far the queue was read by all when the pull began
 	locate    bool
 	verify    bool
 	lastKey   string
@@ -28,6 +30,7 @@ type found struct {
 	batch    Batch
 	next     int64
 	located  bool // next was found by store time
+	exact    bool // and the message before it is the last one passed
 	reset    bool // the queue is not the one the cursor knew: find the place by store time
 	lost     int64
 	verified bool
@@ -40,7 +43,7 @@ func (s *Session) pullFor(c *cursor) {
 		s.mu.Unlock()
 		return
 	}
-	p := plan{Ref{c.broker, c.sub.lmq}, c.next, c.locate, c.verify, c.lastKey, c.lastStore, c.fails}
+	p := plan{Ref{c.broker, c.sub.lmq}, c.next, c.q.end(), c.locate, c.verify, c.lastKey, c.lastStore, c.fails}
 	s.mu.Unlock()
 
 	f, err := s.hub.pullPlanned(p)
@@ -56,57 +59,74 @@ func (s *Session) pullFor(c *cursor) {
 			s.hub.cfg.Logger.Warn("reading a queue failed, trying again", "client_id", s.clientID, "lmq", p.ref.LMQ, "broker", p.ref.Broker, "error", err)
 		}
 	} else {
-		c.fails = 0
-		s.arrive(c, f)
+		s.arrive(c, p, f)
 	}
 	s.enqueue(c)
 	s.pump()
+	if s.link.Full() && s.hub.crowded() {
+		c.spare()
+	}
 }
 
 // arrive takes the outcome of a pull. Called under s.mu.
-func (s *Session) arrive(c *cursor, f found) {
-	if f.reset {
+func (s *Session) arrive(c *cursor, p plan, f found) {
+	switch {
+	case f.reset:
 		s.hub.metrics.resets.Inc()
-		s.hub.cfg.Logger.Warn("queue was reset, position found by store time", "client_id", s.clientID, "lmq", c.sub.lmq, "broker", c.broker)
+		s.hub.cfg.Logger.Warn("queue was reset, finding the position by store time", "client_id", s.clientID, "lmq", c.sub.lmq, "broker", c.broker)
+		if f.batch.Max < p.end {
+			c.q.reset(c)
+		}
 		c.relocate()
+		return
+	case f.located:
+		c.fails = 0
+		s.relocated(c, f)
+		return
+	case c.next != p.next: // rewound meanwhile: what was read is not what is wanted now
 		return
 	}
 	if f.lost > 0 {
 		s.hub.metrics.expired.Add(float64(f.lost))
 	}
-	if f.located {
-		c.locate = false
-		c.pends = nil // offsets of the old queue mean nothing here
-		for _, list := range c.followers {
-			for _, fo := range list {
-				fo.cursor.redo(fo.offset)
-			}
-		}
-		c.followers = nil
-		c.begin, c.next = f.next, f.next
-		s.touch(c)
-	}
 	if f.verified {
 		c.verify = false
 	}
-	c.next = max(c.next, f.next)
-	c.local, c.localTo = f.batch.Entries, max(f.batch.Next, c.next)
-	if len(c.local) == 0 {
-		c.next = c.localTo
+	c.skip(f.next)
+	c.behind = f.batch.Next < f.batch.Max || f.batch.Next == 0
+	if len(f.batch.Entries) > 0 {
+		c.fails = 0
+		c.keepLocal(f.batch.Entries, f.batch.Next)
+		return
+	}
+	c.skip(f.batch.Next)
+	if c.next > p.next || f.verified {
+		c.fails = 0
+		return
+	}
+	c.fails++ // should the queue say again that there is something to read, not at once
+	if f.batch.Max < p.end {
+		c.q.reset(c) // what the others read behind this end is gone
+		c.verify = c.lastKey != "" && c.lastAt == c.next-1
 	}
 }
+
+// errHole says that the index names no message where there must be one.
+var errHole = errors.New("nothing at an offset within the queue")
+
+// holeTries is how often an offset without a message is asked for before it is stepped over.
+const holeTries = 5
 
 // pullPlanned does the reading, without any lock, bounded by the hub's places for it.
 func (h *Hub) pullPlanned(p plan) (found, error) {
 	if p.fails > 0 {
-		h.pause(min(time.Second, 20*time.Millisecond<<min(p.fails, 6)))
+		h.pause(backoff(p.fails))
 	}
-	select {
-	case h.catching <- struct{}{}:
-		defer func() { <-h.catching }()
-	case <-h.ctx.Done():
-		return found{}, h.ctx.Err()
+	leave, err := h.enter(p.ref.Broker)
+	if err != nil {
+		return found{}, err
 	}
+	defer leave()
 	h.metrics.catchUps.Inc()
 	ctx, cancel := context.WithTimeout(h.ctx, 10*time.Second)
 	defer cancel()
@@ -117,67 +137,50 @@ func (h *Hub) pullPlanned(p plan) (found, error) {
 		return h.verified(ctx, p)
 	}
 	b, err := h.log.Pull(ctx, p.ref, p.next, h.cfg.PullMax)
-	if err != nil {
+	switch {
+	case err != nil:
 		return found{}, err
+	case b.Moved && p.next > b.Max:
+		return found{batch: b, reset: true}, nil
+	case b.Moved:
+		return found{next: b.Min, lost: b.Min - p.next}, nil
+	case len(b.Entries) == 0 && b.Next <= p.next && p.next < b.Max:
+		if p.fails < holeTries {
+			return found{}, errHole
+		}
+		return found{next: p.next + 1, lost: 1}, nil
 	}
-	if !b.Moved {
-		return found{batch: b, next: p.next}, nil
-	}
-	if p.next > b.Max {
-		return found{reset: true}, nil
-	}
-	return found{next: b.Min, lost: b.Min - p.next}, nil
+	return found{batch: b, next: p.next}, nil
 }
 
 // verified reads from the last message the cursor passed and checks that it is still the same (decision 1).
 func (h *Hub) verified(ctx context.Context, p plan) (found, error) {
 	b, err := h.log.Pull(ctx, p.ref, p.next-1, h.cfg.PullMax)
-	if err != nil {
-		return found{}, err
-	}
 	switch {
+	case err != nil:
+		return found{}, err
 	case b.Moved && p.next-1 < b.Min: // aged out: nothing to compare with
 		return found{next: max(b.Min, p.next), lost: max(0, b.Min-p.next), verified: true}, nil
 	case b.Moved || p.next > b.Max:
-		return found{reset: true}, nil
+		return found{batch: b, reset: true}, nil
 	case len(b.Entries) == 0:
-		return found{next: p.next, verified: b.Next >= p.next}, nil
+		if p.fails < holeTries {
+			return found{}, errHole
+		}
+		return found{next: p.next, verified: true}, nil
 	}
-	first := b.Entries[0]
-	if first.Offset == p.next-1 {
+	if first := b.Entries[0]; first.Offset == p.next-1 {
 		if first.Key != p.lastKey {
-			return found{reset: true}, nil
+			return found{batch: b, reset: true}, nil
 		}
 		b.Entries = b.Entries[1:]
 	}
 	return found{batch: b, next: p.next, verified: true}, nil
 }
 
-// byStoreTime finds the first message that was stored at or after the given time.
-func (h *Hub) byStoreTime(ctx context.Context, p plan) (found, error) {
-	b, err := h.log.Pull(ctx, p.ref, 0, 1)
-	if err != nil {
-		return found{}, err
-	}
-	lo, hi := b.Min, b.Max // the answer is in [lo, hi]
-	for lo < hi {
-		mid := lo + (hi-lo)/2
-		m, err := h.log.Pull(ctx, p.ref, mid, 1)
-		if err != nil {
-			return found{}, err
-		}
-		switch {
-		case m.Moved && mid < m.Min:
-			lo = m.Min
-		case len(m.Entries) == 0:
-			hi = mid
-		case m.Entries[0].StoreMillis < p.lastStore || m.Entries[0].Key == p.lastKey && p.lastKey != "":
-			lo = m.Entries[0].Offset + 1
-		default:
-			hi = mid
-		}
-	}
-	return found{next: lo, located: true}, nil
+// backoff grows with the number of failures in a row.
+func backoff(fails int) time.Duration {
+	return min(time.Second, 20*time.Millisecond<<min(fails, 6))
 }
 
 // pause waits about d, less when the hub closes.

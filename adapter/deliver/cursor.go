@@ -12,22 +12,16 @@ type progress byte
 const (
 	pendDone      progress = iota + 1
 	pendInflight           // sent, or about to be, under a packet id
-	pendElsewhere          // another subscription of the session delivers it
+	pendElsewhere          // another subscription, or a message in flight, delivers it
 	pendRedo               // its owner was unsubscribed before it delivered: look at it again
 )
 
 // pend is one message that was looked at and keeps the floor from passing, or stands behind such a one.
 type pend struct {
 	offset int64
-	state  progress
-	key    string
 	store  int64
-}
-
-// follower waits for the owner of a message to be done with it.
-type follower struct {
-	cursor *cursor
-	offset int64 // in the follower's LMQ
+	key    string
+	state  progress
 }
 
 // place says who will let a cursor go on.
@@ -37,7 +31,9 @@ const (
 	atRest    place = iota // not attached to a queue yet, or gone
 	atQueue                // waits at the end of its queue
 	atReady                // in Session.ready
-	atBlocked              // in Session.blocked: the window or the list of pends is full
+	atBlocked              // in Session.blocked: the window is full
+	atCrowded              // has too many pends: whatever completes the lowest lets it go on
+	atBacklog              // in backlog.waiting: what earlier connections left on its broker goes first
 	atPull                 // a pull of its own is under way
 )
 
@@ -47,24 +43,38 @@ type cursor struct {
 	sub     *subscription
 	broker  string
 	q       *queue
-	place   place
 
-	begin     int64 // first offset that belongs to the subscription
+	place   place
+	locate  bool   // begin and next are not known: find the place by store time
+	verify  bool   // next-1 must still be the message lastKey
+	behind  bool   // there is more to read than the queue's ring has: pull for itself
+	dirty   bool   // in Session.dirty
+	waiting bool   // in queue.waiting; protected by queue.mu
+	era     uint32 // counts relocations: offsets of an earlier era mean nothing any more
+	resets  int    // queue.resets as last seen; written under queue.mu too
+	fails   int    // pulls of its own that failed, or got nowhere, in a row
+
+	begin     int64 // first offset that belongs to the subscription, and that it certainly delivers
 	next      int64 // next offset to look at
-	locate    bool  // begin and next are not known: find the place by store time
-	verify    bool  // next-1 must still be the message lastKey
-	resets    int   // queue.resets as last seen; written under queue.mu too
+	lastAt    int64 // the last message that the floor passed: its offset, UNIQ_KEY and store time
 	lastKey   string
 	lastStore int64
 	pends     []pend // ascending by offset
 	followers map[int64][]follower
-	local     []*Entry // from a pull of its own; covers [next, localTo)
-	localTo   int64
-	fails     int // pulls of its own that failed in a row
-	dirty     bool
+	seen      map[string]struct{} // UNIQ_KEYs that were done before the queue was reset
+
+	local      []*Entry // from a pull of its own; covers [next, localTo)
+	localTo    int64
+	localBytes int
 }
 
-// floor is the persisted position: the lowest offset that is not done.
+// key names the cursor as it is persisted.
+func (c *cursor) key() session.CursorKey {
+	return session.CursorKey{Filter: c.sub.Filter, Broker: c.broker}
+}
+
+// floor is the persisted position: the lowest offset that is not done. Done ones at or behind c.next, which happen after
+// a takeover, are not counted: their keys are not known yet.
 func (c *cursor) floor() int64 {
 	for i := range c.pends {
 		if p := &c.pends[i]; p.state != pendDone || p.offset >= c.next {
@@ -76,8 +86,11 @@ func (c *cursor) floor() int64 {
 
 // find returns the pend of offset, nil if there is none.
 func (c *cursor) find(offset int64) *pend {
+	if len(c.pends) == 0 || offset > c.pends[len(c.pends)-1].offset {
+		return nil
+	}
 	i := sort.Search(len(c.pends), func(i int) bool { return c.pends[i].offset >= offset })
-	if i < len(c.pends) && c.pends[i].offset == offset {
+	if c.pends[i].offset == offset {
 		return &c.pends[i]
 	}
 	return nil
@@ -88,13 +101,14 @@ func (c *cursor) note(e *Entry, state progress) {
 	if p := c.find(e.Offset); p != nil {
 		p.state, p.key, p.store = state, e.Key, e.StoreMillis
 	} else if state != pendDone || len(c.pends) > 0 {
-		c.insert(pend{e.Offset, state, e.Key, e.StoreMillis})
+		c.insert(pend{offset: e.Offset, store: e.StoreMillis, key: e.Key, state: state})
 	} else {
-		c.lastKey, c.lastStore = e.Key, e.StoreMillis
+		c.lastAt, c.lastKey, c.lastStore = e.Offset, e.Key, e.StoreMillis
 	}
 	c.next = max(c.next, e.Offset+1)
 	if state == pendDone {
-		c.settle(e.Offset)
+		c.settle()
+		c.tell(e.Offset)
 	}
 }
 
@@ -114,80 +128,56 @@ func (c *cursor) finish(offset int64) {
 	if p := c.find(offset); p != nil {
 		p.state = pendDone
 	}
-	c.settle(offset)
+	c.settle()
+	c.tell(offset)
 }
 
-// settle drops what the floor has passed and tells the followers of offset.
-func (c *cursor) settle(offset int64) {
+// settle drops what the floor has passed.
+func (c *cursor) settle() {
 	n := 0
 	for n < len(c.pends) && c.pends[n].state == pendDone && c.pends[n].offset < c.next {
-		c.lastKey, c.lastStore = c.pends[n].key, c.pends[n].store
 		n++
 	}
 	if n > 0 {
-		c.pends = append(c.pends[:0], c.pends[n:]...)
-		if len(c.pends) == 0 && cap(c.pends) > 64 {
+		last := c.pends[n-1]
+		c.lastAt, c.lastKey = last.offset, last.key
+		if last.store > 0 {
+			c.lastStore = last.store
+		}
+		clear(c.pends[:n])
+		if c.pends = c.pends[n:]; len(c.pends) == 0 && cap(c.pends) > 64 {
 			c.pends = nil
 		}
 	}
+	if c.place == atCrowded && len(c.pends) < c.session.maxPends() {
+		c.place = atRest
+		c.session.enqueue(c)
+	}
 	c.session.touch(c)
-	if len(c.followers) == 0 {
+}
+
+// skip moves on to an offset over messages that cannot be read. Whoever counted on this cursor to deliver them looks
+// for itself, and the subscription does not vouch for anything before that offset any more.
+func (c *cursor) skip(to int64) {
+	if to <= c.next {
 		return
 	}
-	list := c.followers[offset]
-	delete(c.followers, offset)
-	for _, f := range list {
-		f.cursor.finish(f.offset)
+	from := c.next
+	c.next, c.begin = to, max(c.begin, to)
+	for i := range c.pends {
+		if p := &c.pends[i]; p.state == pendRedo && p.offset < to {
+			p.state = pendDone
+		}
 	}
+	c.release(func(offset int64) bool { return offset >= from && offset < to && c.find(offset) == nil })
+	c.settle()
 }
 
 // isDone reports whether the message at offset needs nothing more from this cursor.
 func (c *cursor) isDone(offset int64) bool {
+	p := c.find(offset)
 	if offset >= c.next {
-		p := c.find(offset)
 		return p != nil && p.state == pendDone
 	}
-	p := c.find(offset)
 	return p == nil || p.state == pendDone
-}
-
-// snapshot is the cursor as it is persisted.
-func (c *cursor) snapshot() session.Cursor {
-	s := session.Cursor{
-		CursorKey: session.CursorKey{Filter: c.sub.Filter, Broker: c.broker},
-		Begin:     c.begin, Next: c.floor(), LastKey: c.lastKey, LastStore: c.lastStore,
-	}
-	if c.locate {
-		s.Begin, s.Next = unknown, unknown
-		return s
-	}
-	for _, p := range c.pends {
-		if p.state != pendDone || p.offset <= s.Next {
-			continue
-		}
-		if n := len(s.Acked); n > 0 && s.Acked[n-1].Last == p.offset-1 {
-			s.Acked[n-1].Last = p.offset
-			continue
-		}
-		s.Acked = append(s.Acked, session.Range{First: p.offset, Last: p.offset})
-	}
-	return s
-}
-
-// unknown is the persisted position of a cursor whose place is still to be found by store time.
-const unknown = -1
-
-// restore sets the cursor from what was persisted. In-flight messages are added by the caller.
-func (c *cursor) restore(s session.Cursor) {
-	if s.Next == unknown {
-		c.locate, c.lastStore = true, c.sub.SinceMillis
-		return
-	}
-	c.begin, c.next, c.lastKey, c.lastStore = s.Begin, s.Next, s.LastKey, s.LastStore
-	c.verify = c.lastKey != ""
-	for _, r := range s.Acked {
-		for o := r.First; o <= r.Last && len(c.pends) < c.session.maxPends(); o++ {
-			c.pends = append(c.pends, pend{offset: o, state: pendDone})
-		}
-	}
 }

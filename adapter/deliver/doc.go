@@ -6,5 +6,6 @@
 // out of the ring catches up with pulls of its own. No session has a queue: a client that does not read costs its
 // cursors. See architecture decisions 1, 4, 6 and 10.
 //
-// Locks, in this order: Hub.mu, Session.mu, queue.mu, the link's own. No callback is called under Hub.mu or queue.mu.
+// Locks, in this order: Session.mu, Hub.mu, queue.mu, those of the link, the log and the committer. No callback is called
+// under Hub.mu or queue.mu, and the committer asks sessions with no lock held.
 package deliver

@@ -5,35 +5,69 @@ import (
 	"lmqgate/meta/topic"
 )
 
-// step looks at one message for a cursor and moves the cursor behind it. It returns false when the message has to wait
-// for the window. Called under s.mu.
+// step looks at one message for a cursor and moves the cursor behind it. It returns false when the message has to wait;
+// the cursor's place then says for what. Called under s.mu.
 func (s *Session) step(c *cursor, e *Entry) bool {
 	if e.Offset < c.next {
 		return true
 	}
-	if p := c.find(e.Offset); p != nil && p.state != pendRedo { // known from before a takeover or a rewind
+	c.skip(e.Offset)
+	p := c.find(e.Offset)
+	switch {
+	case p != nil && p.state != pendRedo: // known from before a takeover or a rewind
 		p.key, p.store = e.Key, e.StoreMillis
 		c.next = e.Offset + 1
-		c.settle(e.Offset)
+		c.settle()
 		return true
-	}
-	if len(c.pends) >= s.maxPends() {
+	case p == nil && len(c.pends) >= s.maxPends():
+		c.place = atCrowded
 		return false
-	}
-	if !s.wants(c.sub, e) || s.parts.repeated(s, e) {
+	case !s.wants(c.sub, e) || c.hasSeen(e.Key) || e.Part && s.parts.has(e.Key):
 		c.note(e, pendDone)
 		return true
 	}
-	if f := s.out.byKey[e.Key]; f != nil { // sent before a takeover, still unacknowledged
-		f.followers = append(f.followers, follower{c, e.Offset})
-		c.note(e, pendElsewhere)
+	if f := s.out.byKey[e.Key]; f != nil {
+		s.meet(c, e, f)
 		return true
 	}
 	r := s.resolve(c, e)
-	if r.owner != c {
-		return s.follow(c, e, r)
+	switch {
+	case r.owner == c:
+		if !s.deliver(c, e, r) {
+			c.place = atBlocked
+			s.blocked.push(c)
+			return false
+		}
+	case r.owner.isDone(r.offset):
+		c.note(e, pendDone)
+	default:
+		if r.owner.followers == nil {
+			r.owner.followers = map[int64][]follower{}
+		}
+		r.owner.followers[r.offset] = append(r.owner.followers[r.offset], c.follow(e))
 	}
-	return s.deliver(c, e, r)
+	return true
+}
+
+// meet handles a message that was sent already, before a takeover or before the queue was reset.
+func (s *Session) meet(c *cursor, e *Entry, f *flight) {
+	switch {
+	case f.state == flightDone:
+		c.note(e, pendDone)
+	case f.cursor == nil && f.CursorKey == c.key(): // it has another offset now
+		f.cursor, f.Offset = c, e.Offset
+		c.note(e, pendInflight)
+		if s.persist {
+			s.store(f, false)
+		}
+	default:
+		f.followers = append(f.followers, c.follow(e))
+	}
+}
+
+func (c *cursor) hasSeen(key string) bool {
+	_, ok := c.seen[key]
+	return ok
 }
 
 // wants reports whether the message belongs to the subscription. An LMQ name is a coarse address, so the filter is
@@ -52,7 +86,8 @@ func (s *Session) wants(sub *subscription, e *Entry) bool {
 	return true
 }
 
-// resolution says who of the session's subscriptions delivers a message, and how.
+// resolution says who of the session's subscriptions delivers a message, and how. The subscription identifiers are in
+// outbound.ids.
 type resolution struct {
 	owner  *cursor
 	offset int64 // in the owner's LMQ
@@ -64,15 +99,14 @@ type resolution struct {
 // sequence: it delivers, with the highest QoS and all subscription identifiers (decision 10, [MQTT-3.3.4-2..5]).
 func (s *Session) resolve(c *cursor, e *Entry) resolution {
 	r := resolution{c, e.Offset, c.sub.QoS, c.sub.RetainAsPublished}
-	s.out.pub.SubscriptionIDs = s.out.pub.SubscriptionIDs[:0]
-	if len(s.subs) == 1 {
-		s.identify(c.sub)
+	s.out.ids = s.out.ids[:0]
+	s.identify(c.sub)
+	if s.subs.len() == 1 {
 		return r
 	}
-	s.identify(c.sub)
 	for lmq, offset := range message.DispatchOffsets(e.Dispatch, e.Offsets) {
-		for _, sub := range s.byLMQ[lmq] {
-			if sub == c.sub || !s.wants(sub, e) {
+		for _, sub := range s.subs.reading(lmq) {
+			if sub.lmq != lmq || sub == c.sub || !s.wants(sub, e) {
 				continue
 			}
 			o := sub.cursor(c.broker)
@@ -91,60 +125,35 @@ func (s *Session) resolve(c *cursor, e *Entry) resolution {
 
 func (s *Session) identify(sub *subscription) {
 	if sub.ID != 0 {
-		s.out.pub.SubscriptionIDs = append(s.out.pub.SubscriptionIDs, sub.ID)
+		s.out.ids = append(s.out.ids, sub.ID)
 	}
 }
 
-// follow steps over a message that another subscription delivers, in memory only: the floor waits for the owner.
-func (s *Session) follow(c *cursor, e *Entry, r resolution) bool {
-	if r.owner.isDone(r.offset) {
-		c.note(e, pendDone)
-		return true
-	}
-	if r.owner.followers == nil {
-		r.owner.followers = map[int64][]follower{}
-	}
-	r.owner.followers[r.offset] = append(r.owner.followers[r.offset], follower{c, e.Offset})
-	c.note(e, pendElsewhere)
-	return true
-}
-
-// redo rewinds a cursor to a message whose owner went away before it delivered.
-func (c *cursor) redo(offset int64) {
-	p := c.find(offset)
-	if p == nil || p.state != pendElsewhere {
-		return
-	}
-	p.state = pendRedo
-	if offset < c.next {
-		c.next, c.local, c.localTo = offset, nil, 0
-	}
-	if c.place == atQueue {
-		c.q.forget(c)
-		c.place = atRest
-	}
-	if c.place == atRest {
-		c.session.enqueue(c)
-	}
-}
-
-// partSet remembers the keys of the last messages that came in parts, to drop the second part.
+// partSet remembers the keys of the last delivered messages that came in parts, to drop the others parts. The zero
+// value is empty.
 type partSet struct {
-	keys [64]string
-	n    int
+	keys []string
+	next int
 }
 
-// repeated reports whether another part of the same message was delivered already.
-func (p *partSet) repeated(s *Session, e *Entry) bool {
-	if !e.Part || len(s.subs) < 2 {
-		return false
-	}
+// maxParts is how many keys a partSet remembers.
+const maxParts = 64
+
+func (p *partSet) has(key string) bool {
 	for _, k := range p.keys {
-		if k == e.Key {
+		if k == key {
 			return true
 		}
 	}
-	p.keys[p.n%len(p.keys)] = e.Key
-	p.n++
 	return false
+}
+
+// add is to be called when a part was delivered, not before.
+func (p *partSet) add(key string) {
+	if len(p.keys) < maxParts {
+		p.keys = append(p.keys, key)
+		return
+	}
+	p.keys[p.next%maxParts] = key
+	p.next++
 }

@@ -17,8 +17,8 @@ import (
 type Config struct {
 	RingMessages int           // messages kept per queue for lagging cursors, default 256
 	RingBytes    int           // payload bytes kept per queue, default 1 MiB
-	TotalBytes   int64         // payload bytes kept in all rings, default 64 MiB; beyond, a ring keeps its newest batch only
-	CatchUps     int           // catching-up pulls in flight, default 64
+	TotalBytes   int64         // payload bytes kept in memory for lagging cursors in all, default 64 MiB; beyond, only what was read last; twice that, nothing
+	CatchUps     int           // catching-up pulls in flight at each broker, default 64
 	PullMax      int           // messages asked for by one pull, default 32
 	Window       int           // most unacknowledged QoS 1 and 2 messages per session, default 64
 	Subscribe    time.Duration // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
@@ -60,16 +60,18 @@ type Hub struct {
 	committer *session.Committer
 	cfg       Config
 	metrics   *metrics
-	catching  chan struct{} // a place per catching-up pull
-	ringBytes atomic.Int64  // payload bytes in all rings
+	ringBytes atomic.Int64 // of the entries kept in rings and by lagging cursors
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	work sync.WaitGroup // goroutines that the hub started
 
+	spawning sync.Mutex // orders work.Go before work.Wait
+
 	mu       sync.Mutex // protects the maps and queue.attached
 	queues   map[Ref]*queue
 	sessions map[*Session]struct{}
+	catching map[string]chan struct{} // by broker: a place per catching-up pull
 }
 
 // NewHub returns a hub that reads from log. Holdings are kept in filters, sessions are written through committer.
@@ -78,9 +80,8 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Hub{
 		log: log, filters: filters, committer: committer, cfg: cfg,
-		catching: make(chan struct{}, cfg.CatchUps),
-		ctx:      ctx, stop: stop,
-		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{},
+		ctx: ctx, stop: stop,
+		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, catching: map[string]chan struct{}{},
 	}
 	h.metrics = newMetrics(cfg.Register, h)
 	return h
@@ -88,16 +89,52 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 
 // Close ends all reading. Sessions must have been closed before.
 func (h *Hub) Close() {
+	h.spawning.Lock()
 	h.stop()
+	h.spawning.Unlock()
 	h.work.Wait()
 }
 
 // spawn runs fn on a goroutine that Close waits for; after Close it does nothing.
 func (h *Hub) spawn(fn func()) {
-	if h.ctx.Err() != nil {
+	h.spawning.Lock()
+	defer h.spawning.Unlock()
+	if h.ctx.Err() == nil {
+		h.work.Go(fn)
+	}
+}
+
+// enter takes a place for a pull at broker, and waits for one: each broker has its own, so that one that does not answer
+// holds up nobody else.
+func (h *Hub) enter(broker string) (leave func(), err error) {
+	h.mu.Lock()
+	places := h.catching[broker]
+	if places == nil {
+		places = make(chan struct{}, h.cfg.CatchUps)
+		h.catching[broker] = places
+	}
+	h.mu.Unlock()
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-h.ctx.Done():
+		return nil, h.ctx.Err()
+	}
+}
+
+// crowded reports whether messages kept in memory exceed their bound.
+func (h *Hub) crowded() bool { return h.ringBytes.Load() > h.cfg.TotalBytes }
+
+// wakeAll lets the sessions of cursors that waited go on.
+func (h *Hub) wakeAll(cursors []*cursor) {
+	if len(cursors) == 0 {
 		return
 	}
-	h.work.Go(fn)
+	h.spawn(func() {
+		for _, c := range cursors {
+			c.session.wake(c)
+		}
+	})
 }
 
 // BrokersAdded lets every subscription read the new brokers too.
@@ -152,5 +189,7 @@ func (h *Hub) detach(q *queue, c *cursor) {
 	h.mu.Unlock()
 	if last {
 		q.close()
+		return
 	}
+	q.left()
 }

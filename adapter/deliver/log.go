@@ -1,24 +1,9 @@
 package deliver
 
-import (
-	"context"
-
-	"lmqgate/meta/message"
-)
+import "context"
 
 // Ref names one light message queue on one broker.
 type Ref struct{ Broker, LMQ string }
-
-// Entry is one message as it stands in a light message queue. It is shared by all sessions and never changed.
-type Entry struct {
-	Offset      int64            // in the LMQ that was read
-	Key         string           // UNIQ_KEY
-	StoreMillis int64            // when the broker stored it
-	Message     *message.Message // nil: nothing an MQTT client could be sent; cursors step over it
-	Dispatch    string           // INNER_MULTI_DISPATCH
-	Offsets     string           // INNER_MULTI_QUEUE_OFFSET
-	Part        bool             // one of several parts that share Key
-}
 
 // Batch is the answer to one pull.
 type Batch struct {

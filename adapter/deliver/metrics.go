@@ -12,6 +12,7 @@ type metrics struct {
 	latency     prometheus.Histogram
 	redelivered prometheus.Counter
 	tooLarge    prometheus.Counter
+	unencodable prometheus.Counter
 	tooOld      prometheus.Counter
 	expired     prometheus.Counter
 	gone        prometheus.Counter
@@ -27,6 +28,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 	m := &metrics{
 		redelivered: counter("lmqgate_redeliveries_total", "Messages sent again with DUP after a reconnect."),
 		tooLarge:    counter("lmqgate_deliveries_too_large_total", "Messages not sent because they exceed the client's Maximum Packet Size."),
+		unencodable: counter("lmqgate_deliveries_unencodable_total", "Messages not sent because they cannot be written as a PUBLISH."),
 		tooOld:      counter("lmqgate_deliveries_expired_total", "Messages not sent because their Message Expiry Interval had passed."),
 		expired:     counter("lmqgate_log_expired_messages_total", "Messages that RocketMQ's retention removed before a session had read them."),
 		gone:        counter("lmqgate_redeliveries_gone_total", "Unacknowledged messages that could not be read back from the log."),
@@ -46,7 +48,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	if r != nil {
-		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.tooOld, m.expired, m.gone, m.resets, m.catchUps,
+		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.unencodable, m.tooOld, m.expired, m.gone, m.resets, m.catchUps,
 			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {
 				h.mu.Lock()
 				defer h.mu.Unlock()

@@ -7,8 +7,13 @@ import (
 	"lmqgate/meta/session"
 )
 
-// idBlock is how many packet ids a persistent session reserves at once.
-const idBlock = 256
+const (
+	// idBlock is how many packet ids a persistent session reserves at once.
+	idBlock = 256
+	// maxFlights bounds the unacknowledged messages of a session, those of earlier connections included, so that there
+	// are always free packet ids.
+	maxFlights = 1 << 15
+)
 
 // flightState says how far an outbound QoS 1 or 2 message got on this connection.
 type flightState byte
@@ -19,72 +24,42 @@ const (
 	flightSent                         // PUBLISH left
 	flightReleasing                    // QoS 2: PUBREC came, `released` is being written, PUBREL leaves after
 	flightReleased                     // PUBREL left
+	flightDone                         // acknowledged
 )
 
 // flight is one unacknowledged outbound message. Protected by Session.mu.
 type flight struct {
 	session.Outbound
 	state     flightState
-	cursor    *cursor // nil: its queue position means nothing any more
-	entry     *Entry  // while it has to be sent
-	res       resolution
-	ids       []uint32 // subscription identifiers, while it has to be sent
 	stored    bool     // an entry is, or may be, in the store
+	toStore   bool     // in outbound.set
 	counted   bool     // counts against the client's Receive Maximum
+	retain    bool     // as it was to be sent, with entry
+	cursor    *cursor  // nil: its queue position means nothing any more
+	entry     *Entry   // while it has to be sent
+	ids       []uint32 // subscription identifiers, while it has to be sent
 	followers []follower
 }
 
 // outbound is a session's unacknowledged messages. Protected by Session.mu.
 type outbound struct {
-	pub      packet.Publish // scratch
+	ids      []uint32 // subscription identifiers of the message being looked at
 	flights  map[uint16]*flight
-	byKey    map[string]*flight // those of an earlier connection
-	quota    int                // PUBLISHes unacknowledged on this connection [MQTT-4.9.0-1]
+	byKey    map[string]*flight // those of an earlier connection or of a queue that was reset, done ones included
+	again    []*backlog
+	quota    int // PUBLISHes unacknowledged on this connection [MQTT-4.9.0-1]
 	order    uint64
-	count    uint64 // packet ids handed out, a running count
-	reserved uint64 // the count up to which ids are reserved in the store
-	wanted   uint64 // a reservation under way
-	again    []*flight
-	loading  bool
-	set      map[uint16]*flight // to be written
+	count    uint64    // packet ids handed out, a running count
+	reserved uint64    // the count up to which ids are reserved in the store
+	wanted   uint64    // a reservation under way
+	set      []*flight // to be written, unless toStore was taken back
 	dropped  []uint16
 }
 
-// restore takes over the in-flight messages of earlier connections.
-func (o *outbound) restore(s *Session, st session.State) {
-	o.count, o.reserved, o.order = st.PacketIDs, st.PacketIDs, st.NextOrder
-	if !s.persist {
-		o.reserved = math.MaxUint64
-	}
-	for _, out := range st.Out {
-		f := &flight{Outbound: out, stored: true, state: flightAgain}
-		if o.flights == nil {
-			o.flights, o.byKey = map[uint16]*flight{}, map[string]*flight{}
-		}
-		o.flights[out.PacketID] = f
-		if out.Key != "" {
-			o.byKey[out.Key] = f
-		}
-		o.again = append(o.again, f)
-		o.order = max(o.order, out.Order+1)
-	}
-}
-
-// adopt lets a cursor know which of its messages are in flight from earlier connections.
-func (o *outbound) adopt(c *cursor) {
-	for _, f := range o.flights {
-		if f.cursor == nil && f.CursorKey == (session.CursorKey{Filter: c.sub.Filter, Broker: c.broker}) && !c.locate {
-			f.cursor = c
-			if c.find(f.Offset) == nil && f.Offset >= c.next {
-				c.insert(pend{offset: f.Offset, state: pendInflight})
-			}
-		}
-	}
-}
-
-// begin asks for the first packet ids.
+// begin asks for the first packet ids, where there is something to be delivered.
 func (o *outbound) begin(s *Session) {
-	if s.persist {
+	o.sendReleases(s)
+	if s.persist && s.subs.len() > 0 {
 		o.reserve(s, false)
 	}
 }
@@ -97,13 +72,21 @@ func (o *outbound) reserve(s *Session, urgent bool) {
 	s.writer.Mark(urgent)
 }
 
-// id takes a packet id. ok is false when none is free or reserved; the session is woken when that changes.
+// room reports whether one more QoS 1 or 2 message can leave. If packet ids are missing they are asked for.
+func (o *outbound) room(s *Session) bool {
+	if o.quota >= s.window || len(o.flights) >= maxFlights {
+		return false
+	}
+	if o.count >= o.reserved {
+		o.reserve(s, true)
+		return false
+	}
+	return true
+}
+
+// id takes a packet id. ok is false when no more are reserved; the session is woken when that changes.
 func (o *outbound) id(s *Session) (id uint16, ok bool) {
-	for range math.MaxUint16 {
-		if o.count >= o.reserved {
-			o.reserve(s, true)
-			return 0, false
-		}
+	for o.count < o.reserved {
 		if o.reserved != math.MaxUint64 && o.reserved-o.count < idBlock/2 && o.wanted <= o.reserved {
 			o.reserve(s, false)
 		}
@@ -113,37 +96,61 @@ func (o *outbound) id(s *Session) (id uint16, ok bool) {
 			return id, true
 		}
 	}
+	o.reserve(s, true)
 	return 0, false
 }
 
 // deliver sends a message to the client. It returns false when it has to wait for the window. Called under s.mu.
 func (s *Session) deliver(c *cursor, e *Entry, r resolution) bool {
 	qos := min(e.Message.QoS, r.qos)
-	s.fill(e, r, qos)
-	if limit := s.link.MaxPacket(); limit > 0 && s.out.pub.EncodedSize(s.link.Version()) > limit {
-		s.hub.metrics.tooLarge.Inc() // as if it had been delivered [MQTT-3.1.2-25]
-		c.note(e, pendDone)
-		return true
-	}
-	if qos == 0 {
-		s.link.Send(&s.out.pub)
-		s.hub.metrics.sent(0, e)
-		c.note(e, pendDone)
-		return true
-	}
-	if s.out.quota >= s.window {
+	if qos > 0 && !s.out.room(s) {
 		return false
 	}
+	t, d := s.prepare(e, qos, r.retain, s.out.ids)
+	if t == nil {
+		c.note(e, pendDone)
+		return true
+	}
+	var f *flight
+	if qos > 0 {
+		if f = s.take(c, e, qos); f == nil {
+			return false
+		}
+		d.PacketID = f.PacketID
+	}
+	if e.Part {
+		s.parts.add(e.Key)
+	}
+	switch {
+	case qos == 0:
+		c.note(e, pendDone)
+	case qos == 2 && s.persist: // leaves when its entry is written
+		c.note(e, pendInflight)
+		f.state, f.entry, f.retain, f.ids = flightWriting, e, r.retain, append([]uint32(nil), s.out.ids...)
+		s.store(f, true)
+		return true
+	default:
+		c.note(e, pendInflight)
+		if s.persist {
+			s.store(f, false)
+		}
+	}
+	s.link.SendDelivery(t, d)
+	s.hub.metrics.sent(qos, e)
+	return true
+}
+
+// take makes a flight of a message, nil if there is no packet id for it.
+func (s *Session) take(c *cursor, e *Entry, qos byte) *flight {
 	id, ok := s.out.id(s)
 	if !ok {
-		return false
+		return nil
 	}
 	f := &flight{
 		Outbound: session.Outbound{
-			PacketID: id, Order: s.out.order, QoS: qos, State: session.OutSent,
-			CursorKey: session.CursorKey{Filter: c.sub.Filter, Broker: c.broker}, Offset: e.Offset, Key: e.Key,
+			PacketID: id, Order: s.out.order, QoS: qos, State: session.OutSent, CursorKey: c.key(), Offset: e.Offset, Key: e.Key,
 		},
-		cursor: c, counted: true,
+		state: flightSent, cursor: c, counted: true,
 	}
 	s.out.order++
 	s.out.quota++
@@ -151,41 +158,50 @@ func (s *Session) deliver(c *cursor, e *Entry, r resolution) bool {
 		s.out.flights = map[uint16]*flight{}
 	}
 	s.out.flights[id] = f
-	c.note(e, pendInflight)
-	if s.persist {
-		s.store(f, qos == 2)
-	}
-	if s.persist && qos == 2 { // leaves when its entry is written
-		f.state, f.entry, f.res, f.ids = flightWriting, e, r, append([]uint32(nil), s.out.pub.SubscriptionIDs...)
-		return true
-	}
-	s.send(f, e)
-	return true
+	return f
 }
 
-// fill sets the scratch packet; SubscriptionIDs were set by resolve.
-func (s *Session) fill(e *Entry, r resolution, qos byte) {
-	m, p := e.Message, &s.out.pub
-	p.DUP, p.QoS, p.Retain, p.Topic, p.PacketID, p.Payload = false, qos, m.Retain && r.retain, m.Topic, 0, m.Payload
-	p.Properties = m.Properties
+// prepare encodes a message. The template is nil if it cannot be sent to this client: then it counts as delivered
+// [MQTT-3.1.2-25].
+func (s *Session) prepare(e *Entry, qos byte, retain bool, ids []uint32) (*packet.Template, packet.Delivery) {
+	m := e.Message
+	d := packet.Delivery{QoS: qos, Retain: m.Retain && retain, SubscriptionIDs: ids}
+	t := e.template(s.link.Version())
+	if t == nil {
+		s.hub.metrics.unencodable.Inc()
+		return nil, d
+	}
 	if m.Properties.HasExpiry {
-		p.Properties.Expiry, _ = m.Remaining(s.hub.cfg.Now()) // [MQTT-3.3.2-6]
+		left, _ := m.Remaining(s.hub.cfg.Now())
+		d.Waited = m.Properties.Expiry - left // [MQTT-3.3.2-6]
 	}
+	if limit := s.link.MaxPacket(); limit > 0 && t.EncodedSize(d) > limit {
+		s.hub.metrics.tooLarge.Inc()
+		return nil, d
+	}
+	return t, d
 }
 
-// send writes the filled scratch packet for a flight.
-func (s *Session) send(f *flight, e *Entry) {
+// sendEntry sends the PUBLISH of a flight that holds its message. A message that this client cannot be sent ends the
+// exchange.
+func (s *Session) sendEntry(f *flight, dup bool) {
+	e, retain, ids := f.entry, f.retain, f.ids
 	f.state, f.entry, f.ids = flightSent, nil, nil
-	s.out.pub.PacketID = f.PacketID
-	s.link.Send(&s.out.pub)
+	t, d := s.prepare(e, f.QoS, retain, ids)
+	if t == nil {
+		s.abandon(f)
+		return
+	}
+	d.DUP, d.PacketID = dup, f.PacketID
+	s.link.SendDelivery(t, d)
 	s.hub.metrics.sent(f.QoS, e)
 }
 
 // store marks a flight's entry to be written.
 func (s *Session) store(f *flight, urgent bool) {
-	if s.out.set == nil {
-		s.out.set = map[uint16]*flight{}
+	if !f.toStore {
+		f.toStore = true
+		s.out.set = append(s.out.set, f)
 	}
-	s.out.set[f.PacketID] = f
 	s.writer.Mark(urgent)
 }

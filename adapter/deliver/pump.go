@@ -3,34 +3,57 @@ package deliver
 // turn is how many messages of one cursor are handled before the next cursor's turn.
 const turn = 16
 
-// pump delivers what can be delivered now. Called under s.mu.
+// pump delivers what can be delivered now. Called under s.mu, and by everything that lets a cursor go on.
 func (s *Session) pump() {
-	if s.closed || !s.out.resend(s) {
+	if s.closed {
 		return
 	}
-	for len(s.ready) > 0 && !s.link.Full() {
-		c := s.ready[0]
-		if s.advance(c) {
-			if len(s.ready) > 1 { // another cursor's turn
-				copy(s.ready, s.ready[1:])
-				s.ready[len(s.ready)-1] = c
+	s.out.resend(s)
+	for !s.link.Full() {
+		c := s.ready.pop(atReady)
+		if c == nil {
+			if c = s.unblock(); c == nil {
+				return
 			}
-			continue
 		}
-		if len(s.ready) == 1 {
-			s.ready = s.ready[:0]
-			continue
+		if s.advance(c) {
+			s.ready.push(c) // behind the others
 		}
-		s.ready = append(s.ready[:0], s.ready[1:]...)
+		if s.hub.crowded() && (c.place != atReady || s.link.Full()) {
+			c.spare()
+		}
 	}
-	if len(s.ready) == 0 && cap(s.ready) > 16 {
-		s.ready = nil
+}
+
+// unblock takes one cursor that waited for the window if there is room now; one place in the window costs no look at
+// all who wait.
+func (s *Session) unblock() *cursor {
+	if !s.out.room(s) {
+		return nil
+	}
+	c := s.blocked.pop(atBlocked)
+	if c != nil {
+		c.place = atReady
+	}
+	return c
+}
+
+// spare gives messages read ahead back where memory is short; they are read again.
+func (c *cursor) spare() {
+	if len(c.local) > 0 {
+		c.behind = true
+		c.dropLocal()
 	}
 }
 
 // advance handles up to a turn of messages of a ready cursor. It reports whether the cursor stays ready; otherwise its
-// place says who lets it go on, and the caller takes it from the ready list.
+// place says who lets it go on.
 func (s *Session) advance(c *cursor) bool {
+	if b := s.out.backlog(c.broker); b != nil {
+		c.place = atBacklog
+		b.waiting = append(b.waiting, c)
+		return false
+	}
 	for n := 0; n < turn; {
 		entries := s.fetch(c)
 		if entries == nil {
@@ -42,8 +65,6 @@ func (s *Session) advance(c *cursor) bool {
 			}
 			n++
 			if !s.step(c, e) {
-				c.place = atBlocked
-				s.blocked = append(s.blocked, c)
 				return false
 			}
 		}
@@ -59,8 +80,10 @@ func (s *Session) fetch(c *cursor) []*Entry {
 		}
 		c.local = c.local[1:]
 	}
-	c.local = nil
-	c.next = max(c.next, c.localTo)
+	if c.localTo > 0 {
+		c.skip(c.localTo)
+		c.dropLocal()
+	}
 	if c.locate || c.verify {
 		s.catchUp(c)
 		return nil
@@ -79,23 +102,7 @@ func (s *Session) fetch(c *cursor) []*Entry {
 		c.relocate()
 		s.catchUp(c)
 	case readWait:
+		c.fails, c.seen = 0, nil
 	}
 	return nil
-}
-
-// relocate makes the cursor find its place by store time: its queue is not the one it knew.
-func (c *cursor) relocate() {
-	c.locate, c.verify, c.local, c.localTo = true, false, nil, 0
-}
-
-// unblock lets the cursors that waited for the window go on. Called under s.mu.
-func (s *Session) unblock() {
-	for _, c := range s.blocked {
-		if c.place == atBlocked {
-			c.place = atRest
-			s.enqueue(c)
-		}
-	}
-	clear(s.blocked)
-	s.blocked = s.blocked[:0]
 }

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// queue is one light message queue as this instance reads it.
+// queue is one light message queue as this instance reads it: a watch near its end, and a ring of what it has read.
 type queue struct {
 	hub      *Hub
 	ref      Ref
@@ -14,12 +14,12 @@ type queue struct {
 
 	mu      sync.Mutex // protects the fields below
 	ring    []*Entry   // what covers [from, to), ascending
-	bytes   int        // payload bytes in ring
+	bytes   int        // of the ring's entries
 	from    int64
 	to      int64 // where the watch reads next
 	resets  int   // times the queue turned out to be reset or rolled back
-	watch   Watch
-	held    bool // a pull is held or about to be
+	watch   Watch // nil until a cursor has come to the end
+	held    bool  // a pull is held or about to be; while it is not, nobody waits
 	waiting []*cursor
 	closed  bool
 }
@@ -30,7 +30,7 @@ type reading int
 const (
 	readFound  reading = iota // entries
 	readWait                  // the cursor is at the end and will be woken
-	readBehind                // the ring has lost it: catch up
+	readBehind                // the ring does not have it: catch up
 	readReset                 // the queue was reset since the cursor last looked
 )
 
@@ -48,9 +48,13 @@ func (q *queue) read(c *cursor, next int64) ([]*Entry, reading) {
 		}
 		i := sort.Search(len(q.ring), func(i int) bool { return q.ring[i].Offset >= next })
 		if i < len(q.ring) {
+			c.behind = false
 			return q.ring[i:], readFound
 		}
 		return nil, readBehind // a gap at the ring's end: let a pull tell
+	}
+	if c.behind {
+		return nil, readBehind
 	}
 	q.wait(c, next)
 	return nil, readWait
@@ -61,122 +65,124 @@ func (q *queue) wait(c *cursor, next int64) {
 	if q.closed {
 		return
 	}
-	q.waiting = append(q.waiting, c)
+	if !c.waiting {
+		c.waiting = true
+		q.waiting = append(q.waiting, c)
+	}
 	if len(q.waiting) == int(q.attached.Load()) {
 		q.drop(0) // nobody lags: the ring is of no use
 	}
 	if q.held {
 		return
 	}
-	if q.watch == nil || (len(q.waiting) == 1 && next > q.to) {
+	q.held = true
+	if next > q.to || q.watch == nil { // whoever is between reads for himself
 		q.drop(0)
 		q.from, q.to = next, next
 	}
-	q.held = true
-	if q.watch == nil {
-		q.watch = q.hub.log.Watch(q.ref, q.to, q.pulled)
+	if q.watch != nil {
+		q.watch.Resume(q.to)
 		return
 	}
-	q.watch.Resume(q.to)
+	seen := q.resets
+	q.watch = q.hub.log.Watch(q.ref, next, func(b Batch) bool { return q.pulled(b, seen) })
 }
 
-// pulled takes the answer of a held pull; false pauses the watch until a cursor waits again.
-func (q *queue) pulled(b Batch) bool {
+// pulled takes the answer of a held pull; false pauses the watch until a cursor waits again. seen tells answers of the
+// watch from those of an earlier one, before a reset.
+func (q *queue) pulled(b Batch, seen int) bool {
 	q.mu.Lock()
-	if q.closed {
+	if q.closed || seen != q.resets {
 		q.mu.Unlock()
 		return false
 	}
+	more := false
 	switch {
-	case b.Moved && q.to > b.Max: // reset or rolled back: every cursor finds its place by store time
+	case b.Moved && q.to > b.Max: // reset or rolled back
+		q.restart()
+	case b.Moved: // aged out: whoever stands before Min finds out by a pull of his own
 		q.drop(0)
-		q.resets++
-		q.from, q.to = b.Max, b.Max
-	case b.Moved:
-		q.drop(0)
-		q.from, q.to = b.Min, b.Min
+		q.from, q.to, q.held = b.Min, b.Min, false
 	default:
 		q.push(b)
+		more = len(q.waiting) > 0 // one batch is read ahead, no more
+		q.held = more
 	}
 	var woken []*cursor
 	if b.Moved || len(b.Entries) > 0 {
-		woken, q.waiting = q.waiting, nil
+		woken = q.rouse()
 	}
-	more := !b.Moved && len(woken)+len(q.waiting) > 0 // one batch is read ahead, no more
-	q.held = more
 	q.mu.Unlock()
-	if len(woken) > 0 {
-		q.hub.spawn(func() { wakeAll(woken) })
-	}
+	q.hub.wakeAll(woken)
 	return more
 }
 
-// wakeAll lets the sessions of the cursors go on.
-func wakeAll(cursors []*cursor) {
-	for _, c := range cursors {
-		c.session.wake(c)
+// rouse takes those who wait, to be woken. Called under q.mu.
+func (q *queue) rouse() []*cursor {
+	woken := q.waiting
+	q.waiting = nil
+	for _, c := range woken {
+		c.waiting = false
+	}
+	return woken
+}
+
+// restart forgets the queue as it was: every cursor will find its place by store time. Called under q.mu.
+func (q *queue) restart() {
+	q.drop(0)
+	q.resets++
+	q.from, q.to, q.held = 0, 0, false
+	if q.watch != nil {
+		q.watch.Close()
+		q.watch = nil
 	}
 }
 
-// push appends a batch and trims the ring to its bounds. Called under q.mu.
-func (q *queue) push(b Batch) {
-	for _, e := range b.Entries {
-		if e.Offset < q.to {
-			continue // a probe and the held pull answered with the same
-		}
-		q.ring = append(q.ring, e)
-		n := size(e)
-		q.bytes += n
-		q.hub.ringBytes.Add(int64(n))
+// reset is told by a cursor whose own pull found the queue shorter than it was. The cursor counts as having seen it.
+func (q *queue) reset(c *cursor) {
+	q.mu.Lock()
+	var woken []*cursor
+	if c.resets == q.resets && !q.closed {
+		q.restart()
+		woken = q.rouse()
 	}
-	q.to = max(q.to, b.Next)
-	keep := q.hub.cfg.RingMessages
-	if q.hub.ringBytes.Load() > q.hub.cfg.TotalBytes {
-		keep = min(keep, max(len(b.Entries), 1))
-	}
-	q.drop(keep)
+	c.resets = q.resets
+	q.mu.Unlock()
+	q.hub.wakeAll(woken)
 }
 
-// drop trims the ring to at most keep messages and its byte bound, one message excepted. Called under q.mu. Readers may
-// still hold the old slice, so it is never overwritten.
-func (q *queue) drop(keep int) {
-	n := 0
-	freed := 0
-	for n < len(q.ring) && (len(q.ring)-n > keep || (q.bytes-freed > q.hub.cfg.RingBytes && len(q.ring)-n > 1)) {
-		freed += size(q.ring[n])
-		n++
+// end is how far the watch has read, 0 if there is none.
+func (q *queue) end() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.watch == nil {
+		return 0
 	}
-	if n == 0 {
-		return
-	}
-	q.from = q.ring[n-1].Offset + 1
-	q.bytes -= freed
-	q.hub.ringBytes.Add(-int64(freed))
-	if n == len(q.ring) {
-		q.ring, q.from = nil, q.to
-		return
-	}
-	q.ring = append(make([]*Entry, 0, max(2*(len(q.ring)-n), 8)), q.ring[n:]...)
+	return q.to
 }
 
-// size is what an entry costs in a ring, about.
-func size(e *Entry) int {
-	n := 256 + len(e.Dispatch) + len(e.Offsets)
-	if e.Message != nil {
-		n += len(e.Message.Payload) + len(e.Message.Topic)
-	}
-	return n
+func (q *queue) resetsSeen() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.resets
 }
 
 // forget removes a waiting cursor.
 func (q *queue) forget(c *cursor) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, w := range q.waiting {
-		if w == c {
-			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
-			return
-		}
+	if c.waiting {
+		c.waiting = false
+		q.waiting = without(q.waiting, c)
+	}
+}
+
+// left is told that one cursor less is attached.
+func (q *queue) left() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == int(q.attached.Load()) {
+		q.drop(0)
 	}
 }
 

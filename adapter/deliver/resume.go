@@ -1,17 +1,116 @@
 package deliver
 
 import (
-	"context"
+	"math"
 	"slices"
-	"time"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
-	"lmqgate/meta/topic"
 )
 
-// loadAhead is how many messages are read before they are sent again.
-const loadAhead = 32
+// backlog is what earlier connections left unacknowledged on one broker. It is sent again before anything new of that
+// broker, which keeps the order of each topic; a broker that is away holds up nobody else. Protected by Session.mu.
+type backlog struct {
+	broker  string
+	flights []*flight // ascending by Order; those acknowledged meanwhile are no longer flightAgain
+	loading bool
+	waiting []*cursor
+}
+
+// restore takes over the in-flight messages of earlier connections.
+func (o *outbound) restore(s *Session, st session.State) {
+	o.count, o.reserved, o.order = st.PacketIDs, st.PacketIDs, st.NextOrder
+	if !s.persist {
+		o.reserved = math.MaxUint64
+	}
+	for _, out := range st.Out {
+		f := &flight{Outbound: out, stored: true, state: flightAgain}
+		if o.flights == nil {
+			o.flights = map[uint16]*flight{}
+		}
+		o.flights[out.PacketID] = f
+		o.remember(f)
+		o.order = max(o.order, out.Order+1)
+		if out.State == session.OutReleased {
+			continue
+		}
+		b := o.backlog(out.Broker)
+		if b == nil {
+			b = &backlog{broker: out.Broker}
+			o.again = append(o.again, b)
+		}
+		b.flights = append(b.flights, f)
+	}
+}
+
+// remember lets cursors that meet the message of f at an unexpected place know that it was sent.
+func (o *outbound) remember(f *flight) {
+	if f.Key == "" {
+		return
+	}
+	if o.byKey == nil {
+		o.byKey = map[string]*flight{}
+	}
+	o.byKey[f.Key] = f
+}
+
+func (o *outbound) backlog(broker string) *backlog {
+	for _, b := range o.again {
+		if b.broker == broker {
+			return b
+		}
+	}
+	return nil
+}
+
+// adopt lets a cursor know which of its messages are in flight from earlier connections.
+func (o *outbound) adopt(c *cursor) {
+	if c.locate || len(o.flights) == 0 {
+		return
+	}
+	key := c.key()
+	n := len(c.pends)
+	for _, f := range o.flights {
+		if f.cursor != nil || f.CursorKey != key {
+			continue
+		}
+		f.cursor = c
+		if f.Offset < c.next {
+			continue
+		}
+		if i, found := slices.BinarySearchFunc(c.pends[:n], f.Offset, comparePend); found {
+			c.pends[i].state = pendInflight
+		} else {
+			c.pends = append(c.pends, pend{offset: f.Offset, state: pendInflight})
+		}
+	}
+	slices.SortFunc(c.pends, func(a, b pend) int { return comparePend(a, b.offset) })
+}
+
+func comparePend(p pend, offset int64) int {
+	switch {
+	case p.offset < offset:
+		return -1
+	case p.offset > offset:
+		return 1
+	}
+	return 0
+}
+
+// sendReleases sends PUBREL again for what the client had acknowledged with PUBREC, in the order of the PUBLISHes.
+func (o *outbound) sendReleases(s *Session) {
+	var list []*flight
+	for _, f := range o.flights {
+		if f.state == flightAgain && f.State == session.OutReleased {
+			list = append(list, f)
+		}
+	}
+	sortByOrder(list)
+	for _, f := range list {
+		f.state = flightReleased
+		s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
+	}
+}
 
 func sortByOrder(flights []*flight) {
 	slices.SortFunc(flights, func(a, b *flight) int {
@@ -25,135 +124,53 @@ func sortByOrder(flights []*flight) {
 	})
 }
 
-// resend sends what earlier connections left unacknowledged, in its order and with its packet ids [MQTT-4.4.0-1]. It
-// reports whether that is through. Called under s.mu.
-func (o *outbound) resend(s *Session) bool {
-	for len(o.again) > 0 {
-		f := o.again[0]
+// resend sends what earlier connections left unacknowledged, for each broker in its order, with its packet ids
+// [MQTT-4.4.0-1]. Called under s.mu.
+func (o *outbound) resend(s *Session) {
+	for i := 0; i < len(o.again); {
+		b := o.again[i]
+		if !o.resendOf(s, b) {
+			i++
+			continue
+		}
+		o.again = append(o.again[:i], o.again[i+1:]...)
+		for _, c := range b.waiting {
+			if c.place == atBacklog {
+				c.place = atRest
+				s.enqueue(c)
+			}
+		}
+	}
+}
+
+// resendOf reports whether all of one broker has been sent again.
+func (o *outbound) resendOf(s *Session, b *backlog) bool {
+	for len(b.flights) > 0 {
+		f := b.flights[0]
 		switch {
-		case f.State == session.OutReleased:
-			f.state = flightReleased
-			s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
+		case f.state != flightAgain: // acknowledged before it could be sent
 		case f.entry == nil:
-			o.load(s)
+			o.load(s, b)
 			return false
 		case o.quota >= s.window || s.link.Full():
 			return false
 		default:
 			o.sendAgain(s, f)
 		}
-		o.again = o.again[1:]
+		b.flights = b.flights[1:]
 	}
-	o.again = nil
 	return true
 }
 
 // sendAgain sends one message again with DUP [MQTT-3.3.1-1].
 func (o *outbound) sendAgain(s *Session, f *flight) {
-	e := f.entry
-	r := resolution{qos: f.QoS}
-	o.pub.SubscriptionIDs = o.pub.SubscriptionIDs[:0]
-	if sub := s.named(f.Filter); sub != nil {
-		s.identify(sub)
-		r.retain = sub.RetainAsPublished
+	o.ids = o.ids[:0]
+	if c := f.cursor; c != nil && s.subs.named(f.Filter) == c.sub {
+		f.retain = s.resolve(c, f.entry).retain
 	}
-	s.fill(e, r, f.QoS)
-	o.pub.DUP = true
+	f.ids = o.ids
 	f.counted = true
 	o.quota++
-	s.send(f, e)
-	o.pub.DUP = false
 	s.hub.metrics.redelivered.Inc()
-}
-
-// load starts reading the next messages that are to be sent again.
-func (o *outbound) load(s *Session) {
-	if o.loading {
-		return
-	}
-	o.loading = true
-	list := make([]*flight, 0, loadAhead)
-	for _, f := range o.again {
-		if f.State == session.OutSent && f.entry == nil {
-			list = append(list, f)
-		}
-		if len(list) == loadAhead {
-			break
-		}
-	}
-	s.hub.spawn(func() { s.loadAll(list) })
-}
-
-// loaded is what became of reading one message that is to be sent again.
-type loaded struct {
-	entry *Entry
-	gone  bool // the log does not have it any more
-}
-
-// loadAll reads messages back from their queues and hands them to the session.
-func (s *Session) loadAll(list []*flight) {
-	got := make(map[*flight]loaded, len(list))
-	for fails := 0; len(got) < len(list) && s.hub.ctx.Err() == nil; {
-		for _, f := range list {
-			if _, ok := got[f]; ok {
-				continue
-			}
-			if err := s.hub.readBack(f, list, got); err != nil {
-				s.hub.cfg.Logger.Warn("reading an unacknowledged message back failed, trying again", "client_id", s.clientID, "broker", f.Broker, "error", err)
-				fails++
-				break
-			}
-		}
-		if len(got) < len(list) {
-			if s.isClosed() {
-				return
-			}
-			s.hub.pause(min(time.Second, 20*time.Millisecond<<min(fails, 6)))
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.out.loading = false
-	for _, f := range list {
-		l := got[f]
-		switch {
-		case s.out.flights[f.PacketID] != f || f.State != session.OutSent:
-		case l.entry != nil && l.entry.Message != nil:
-			f.entry = l.entry
-		case l.gone:
-			s.hub.metrics.gone.Inc()
-			s.complete(f)
-		}
-	}
-	s.pump()
-}
-
-func (s *Session) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-// readBack pulls from the place of f; what else of the list the answer contains is taken too.
-func (h *Hub) readBack(f *flight, list []*flight, got map[*flight]loaded) error {
-	ctx, cancel := context.WithTimeout(h.ctx, 10*time.Second)
-	defer cancel()
-	b, err := h.log.Pull(ctx, Ref{f.Broker, topic.LMQ(f.Filter)}, f.Offset, loadAhead)
-	if err != nil {
-		return err
-	}
-	for _, e := range b.Entries {
-		for _, g := range list {
-			if g.CursorKey == f.CursorKey && g.Offset == e.Offset && g.Key == e.Key {
-				got[g] = loaded{entry: e, gone: e.Message == nil}
-			}
-		}
-	}
-	if _, ok := got[f]; !ok {
-		got[f] = loaded{gone: true}
-	}
-	return nil
+	s.sendEntry(f, true)
 }

@@ -4,29 +4,10 @@ import (
 	"context"
 	"sync"
 
-	"lmqgate/adapter/packet"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
 	"lmqgate/meta/topic"
 )
-
-// subscription is one plain subscription of a live session. Protected by Session.mu.
-type subscription struct {
-	session.Subscription
-	lmq     string
-	cursors []*cursor
-	parked  []session.Cursor // persisted cursors of brokers not known now
-}
-
-// cursor returns the cursor on broker, nil if there is none.
-func (s *subscription) cursor(broker string) *cursor {
-	for _, c := range s.cursors {
-		if c.broker == broker {
-			return c
-		}
-	}
-	return nil
-}
 
 // Options say how a session is served.
 type Options struct {
@@ -46,14 +27,12 @@ type Session struct {
 
 	mu      sync.Mutex // protects the fields below and everything of the session's subscriptions and cursors
 	closed  bool
-	subs    []*subscription // ascending by Seq
-	byLMQ   map[string][]*subscription
-	byName  map[string]*subscription
+	subs    subscriptions
 	nextSeq uint64
 	nextTag uint64
 
-	ready   []*cursor // may have something to deliver
-	blocked []*cursor // wait for the window
+	ready   line // cursors that may have something to deliver
+	blocked line // cursors that wait for the window
 	out     outbound
 	parts   partSet
 
@@ -83,15 +62,15 @@ func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.W
 		s.index(&subscription{Subscription: sub, lmq: topic.LMQ(sub.Filter)})
 	}
 	for _, c := range st.Cursors {
-		if sub := s.named(c.Filter); sub != nil {
+		if sub := s.subs.named(c.Filter); sub != nil {
 			sub.parked = append(sub.parked, c)
 		}
 	}
 	h.mu.Lock()
 	h.sessions[s] = struct{}{}
 	h.mu.Unlock()
-	brokers := h.log.Brokers()
-	for _, sub := range s.subs {
+	brokers := h.log.Brokers() // after the session is known to BrokersAdded
+	for _, sub := range s.subs.list {
 		s.open(sub, brokers)
 	}
 	writer.Add((*source)(s))
@@ -100,50 +79,18 @@ func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.W
 	return s
 }
 
-// index adds a subscription to the look-ups. Called under s.mu.
+// index adds a subscription. Called under s.mu.
 func (s *Session) index(sub *subscription) {
-	if s.byLMQ == nil {
-		s.byLMQ, s.byName = map[string][]*subscription{}, map[string]*subscription{}
-	}
-	i := len(s.subs)
-	for i > 0 && s.subs[i-1].Seq > sub.Seq {
-		i--
-	}
-	s.subs = append(s.subs[:i], append([]*subscription{sub}, s.subs[i:]...)...)
-	s.byLMQ[sub.lmq] = append(s.byLMQ[sub.lmq], sub)
-	s.byName[sub.Filter] = sub
+	s.subs.add(sub)
 	s.nextSeq = max(s.nextSeq, sub.Seq+1)
-}
-
-// unindex removes a subscription from the look-ups. Called under s.mu.
-func (s *Session) unindex(sub *subscription) {
-	delete(s.byName, sub.Filter)
-	s.subs = without(s.subs, sub)
-	if rest := without(s.byLMQ[sub.lmq], sub); len(rest) > 0 {
-		s.byLMQ[sub.lmq] = rest
-	} else {
-		delete(s.byLMQ, sub.lmq)
-	}
 }
 
 // Subscriptions is their number.
 func (s *Session) Subscriptions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.subs)
+	return s.subs.len()
 }
-
-func without[T comparable](list []T, v T) []T {
-	for i, x := range list {
-		if x == v {
-			return append(list[:i], list[i+1:]...)
-		}
-	}
-	return list
-}
-
-// named finds a subscription by its filter. Called under s.mu.
-func (s *Session) named(filter string) *subscription { return s.byName[filter] }
 
 // open starts reading the subscription's queue on each of the brokers that it does not read yet. Called under s.mu.
 func (s *Session) open(sub *subscription, brokers []string) {
@@ -151,16 +98,16 @@ func (s *Session) open(sub *subscription, brokers []string) {
 		if sub.cursor(b) != nil {
 			continue
 		}
-		c := &cursor{session: s, sub: sub, broker: b}
-		c.restore(session.Cursor{Next: unknown}) // a broker that appeared since: by store time
+		at := session.Cursor{Next: unknown} // a broker that appeared since: by store time
 		for i, p := range sub.parked {
 			if p.Broker == b {
-				c.locate = false
-				c.restore(p)
+				at = p
 				sub.parked = append(sub.parked[:i], sub.parked[i+1:]...)
 				break
 			}
 		}
+		c := &cursor{session: s, sub: sub, broker: b}
+		c.restore(at)
 		s.out.adopt(c)
 		sub.cursors = append(sub.cursors, c)
 		s.start(c)
@@ -173,9 +120,7 @@ func (s *Session) start(c *cursor) {
 		return
 	}
 	c.q = s.hub.attach(Ref{Broker: c.broker, LMQ: c.sub.lmq})
-	c.q.mu.Lock()
-	c.resets = c.q.resets
-	c.q.mu.Unlock()
+	c.resets = c.q.resetsSeen()
 	s.enqueue(c)
 }
 
@@ -185,20 +130,15 @@ func (s *Session) enqueue(c *cursor) {
 		return
 	}
 	c.place = atReady
-	s.ready = append(s.ready, c)
+	s.ready.push(c)
 }
 
 // leave stops a cursor for good. Called under s.mu.
 func (s *Session) leave(c *cursor) {
-	switch c.place {
-	case atReady:
-		s.ready = without(s.ready, c)
-	case atBlocked:
-		s.blocked = without(s.blocked, c)
-	}
 	c.place = atRest
+	c.dropLocal()
 	if q := c.q; q != nil {
-		c.q, c.local = nil, nil
+		c.q = nil
 		s.hub.detach(q, c)
 	}
 }
@@ -228,7 +168,7 @@ func (s *Session) addBrokers(brokers []string) {
 	if s.closed {
 		return
 	}
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.list {
 		s.open(sub, brokers)
 	}
 	s.pump()
@@ -238,7 +178,7 @@ func (s *Session) addBrokers(brokers []string) {
 func (s *Session) holdings(list []registry.Hold) []registry.Hold {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.list {
 		list = append(list, s.hold(sub.Subscription))
 	}
 	return list
@@ -257,7 +197,7 @@ func (s *Session) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.list {
 		for _, c := range sub.cursors {
 			s.leave(c)
 		}
@@ -274,5 +214,9 @@ func (s *Session) Close(ctx context.Context) error {
 	return err
 }
 
-// fail closes the link because the session cannot go on.
-func (s *Session) fail(code packet.ReasonCode) { s.link.Close(code) }
+// isClosed is for goroutines that work without the lock.
+func (s *Session) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}

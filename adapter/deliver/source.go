@@ -1,8 +1,6 @@
 package deliver
 
 import (
-	"errors"
-
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
 )
@@ -30,21 +28,24 @@ func (src *source) Collect(ch *session.Change) func(error) {
 	s.collectSubs(ch)
 	for _, c := range s.dirty {
 		c.dirty = false
-		if s.named(c.sub.Filter) == c.sub {
+		if s.subs.named(c.sub.Filter) == c.sub {
 			ch.SetCursors = append(ch.SetCursors, c.snapshot())
 		}
 	}
-	s.dirty = s.dirty[:0]
-	ch.DropOut, s.out.dropped = append(ch.DropOut, s.out.dropped...), s.out.dropped[:0]
+	s.dirty = emptied(s.dirty)
+	ch.DropOut, s.out.dropped = append(ch.DropOut, s.out.dropped...), emptied(s.out.dropped)
 	var written []*flight
-	for id, f := range s.out.set {
-		f.stored = true
+	for _, f := range s.out.set {
+		if !f.toStore { // acknowledged meanwhile
+			continue
+		}
+		f.toStore, f.stored = false, true
 		ch.SetOut = append(ch.SetOut, f.Outbound)
 		if f.state == flightWriting || f.state == flightReleasing {
 			written = append(written, f)
 		}
-		delete(s.out.set, id)
 	}
+	s.out.set = emptied(s.out.set)
 	wanted := uint64(0)
 	if s.out.wanted > s.out.reserved {
 		wanted = s.out.wanted
@@ -54,6 +55,15 @@ func (src *source) Collect(ch *session.Change) func(error) {
 		return nil
 	}
 	return func(err error) { s.written(written, wanted, err) }
+}
+
+// emptied returns the list without elements, for reuse unless it has grown large.
+func emptied[T any](list []T) []T {
+	clear(list)
+	if cap(list) > 16 {
+		return nil
+	}
+	return list[:0]
 }
 
 // collectSubs adds changed subscriptions. Called under s.mu.
@@ -68,6 +78,9 @@ func (s *Session) collectSubs(ch *session.Change) {
 		}
 	}
 	for _, sub := range s.setSubs {
+		if s.subs.named(sub.Filter) != sub { // unsubscribed meanwhile
+			continue
+		}
 		ch.SetSubs = append(ch.SetSubs, sub.Subscription)
 		if !s.persist {
 			continue
@@ -96,10 +109,7 @@ func (s *Session) written(flights []*flight, reserved uint64, err error) {
 		}
 		switch f.state {
 		case flightWriting:
-			s.out.pub.SubscriptionIDs = append(s.out.pub.SubscriptionIDs[:0], f.ids...)
-			e := f.entry
-			s.fill(e, f.res, f.QoS)
-			s.send(f, e)
+			s.sendEntry(f, false)
 		case flightReleasing:
 			f.state = flightReleased
 			s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
@@ -107,18 +117,6 @@ func (s *Session) written(flights []*flight, reserved uint64, err error) {
 	}
 	if reserved > s.out.reserved {
 		s.out.reserved = reserved
-		s.unblock()
 	}
 	s.pump()
-}
-
-// Lost closes the link after the committer has given the session up; it is what session.Committer.Writer wants.
-func Lost(link Link) func(error) {
-	return func(err error) {
-		if errors.Is(err, session.ErrFenced) {
-			link.Close(packet.SessionTakenOver)
-			return
-		}
-		link.Close(packet.ServerBusy)
-	}
 }

@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
 	"lmqgate/meta/topic"
 )
+
+// askTime bounds the question for end offsets, within Config.Subscribe: a broker that is away must not fail a SUBSCRIBE.
+const askTime = 2 * time.Second
 
 // asked is one filter of a SUBSCRIBE on its way.
 type asked struct {
@@ -53,7 +57,7 @@ func (s *Session) ask(requests []session.Subscription) []asked {
 			asks[i].Subscription = r
 			continue
 		}
-		if old := s.named(r.Filter); old != nil { // a re-subscribe keeps its place [MQTT-3.8.4-3]
+		if old := s.subs.named(r.Filter); old != nil { // a re-subscribe keeps its place [MQTT-3.8.4-3]
 			r.Seq, r.SinceMillis = old.Seq, old.SinceMillis
 		} else {
 			r.Seq, r.SinceMillis = s.nextSeq, now
@@ -72,6 +76,7 @@ func (s *Session) promise(ctx context.Context, asks []asked) error {
 		holds[i] = s.hold(a.Subscription)
 	}
 	if err := s.hub.filters.Hold(ctx, holds); err != nil {
+		s.giveBack(asks)
 		return fmt.Errorf("hold filters: %w", err)
 	}
 	if err := s.begins(ctx, asks); err != nil {
@@ -106,7 +111,7 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 	var lmqs []string
 	s.mu.Lock()
 	for i := range asks {
-		if s.named(asks[i].Filter) == nil {
+		if s.subs.named(asks[i].Filter) == nil {
 			fresh = append(fresh, &asks[i])
 			lmqs = append(lmqs, topic.LMQ(asks[i].Filter))
 		}
@@ -117,11 +122,13 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 		return nil
 	}
 	ends := make([][]int64, len(brokers))
+	within, cancel := context.WithTimeout(ctx, min(askTime, s.hub.cfg.Subscribe/4))
+	defer cancel()
 	var g sync.WaitGroup
 	for i, b := range brokers {
 		g.Go(func() {
 			var err error
-			if ends[i], err = s.hub.log.MaxOffsets(ctx, b, lmqs); err != nil {
+			if ends[i], err = s.hub.log.MaxOffsets(within, b, lmqs); err != nil {
 				s.hub.cfg.Logger.Warn("asking for the end of queues failed, going by store time", "broker", b, "error", err)
 			}
 		})
@@ -146,20 +153,33 @@ func (s *Session) record(asks []asked) (fresh []*subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range asks {
-		sub := s.named(a.Filter)
+		sub := s.subs.named(a.Filter)
 		if sub != nil {
-			sub.Subscription = a.Subscription
+			s.replace(sub, a.Subscription)
 		} else {
 			sub = &subscription{Subscription: a.Subscription, lmq: topic.LMQ(a.Filter)}
 			for b, begin := range a.begins {
-				sub.cursors = append(sub.cursors, &cursor{session: s, sub: sub, broker: b, begin: begin, next: begin})
+				sub.cursors = append(sub.cursors, &cursor{session: s, sub: sub, broker: b, begin: begin, next: begin, lastAt: begin - 1})
 			}
 			s.index(sub)
 			fresh = append(fresh, sub)
 		}
 		s.setSubs = append(s.setSubs, sub)
 	}
+	if s.persist && s.out.reserved == s.out.count {
+		s.out.reserve(s, false) // ids are there with the first message
+	}
 	return fresh
+}
+
+// replace gives a subscription new options. Messages that it stepped over with No Local may be somebody else's now.
+func (s *Session) replace(sub *subscription, by session.Subscription) {
+	if sub.NoLocal && !by.NoLocal {
+		for _, c := range sub.cursors {
+			c.begin = max(c.begin, c.next)
+		}
+	}
+	sub.Subscription = by
 }
 
 // undo takes new subscriptions out again whose write failed; should the write have happened all the same, a later one
@@ -168,88 +188,36 @@ func (s *Session) undo(fresh []*subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range fresh {
-		s.unindex(sub)
-		s.setSubs = without(s.setSubs, sub)
-		s.dropSubs = append(s.dropSubs, sub)
+		s.remove(sub)
 	}
-	s.writer.Mark(false)
+	s.pump()
 }
 
-// giveBack releases holdings after a failed SUBSCRIBE; what fails here is mended by reconciliation.
+// giveBack releases holdings after a failed SUBSCRIBE, should they have been recorded; what fails here is mended by
+// reconciliation. A subscription that was there before is held by the newer tag from here on.
 func (s *Session) giveBack(asks []asked) {
 	s.mu.Lock()
 	var holds []registry.Hold
 	for _, a := range asks {
-		if s.named(a.Filter) == nil {
-			holds = append(holds, s.hold(a.Subscription))
+		if sub := s.subs.named(a.Filter); sub != nil {
+			sub.HoldEpoch, sub.HoldSeq = a.HoldEpoch, a.HoldSeq
+			s.setSubs = append(s.setSubs, sub)
+			s.writer.Mark(false)
+			continue
 		}
+		holds = append(holds, s.hold(a.Subscription))
 	}
 	s.mu.Unlock()
-	s.hub.release(holds)
+	if len(holds) > 0 {
+		s.hub.spawn(func() { s.hub.release(holds) })
+	}
 }
 
 // release removes holdings; a failure is left to reconciliation.
 func (h *Hub) release(holds []registry.Hold) {
-	if len(holds) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.Subscribe)
 	defer cancel()
 	if err := h.filters.Release(ctx, holds); err != nil {
 		h.cfg.Logger.Warn("releasing filters failed, left to reconciliation", "filters", len(holds), "error", err)
-	}
-}
-
-// Unsubscribe removes subscriptions: session first, then registry. Messages in flight stay in flight [MQTT-3.10.4-3].
-func (s *Session) Unsubscribe(ctx context.Context, filters []string) []packet.ReasonCode {
-	ctx, cancel := context.WithTimeout(ctx, s.hub.cfg.Subscribe)
-	defer cancel()
-	codes := make([]packet.ReasonCode, len(filters))
-	var holds []registry.Hold
-	s.mu.Lock()
-	for i, f := range filters {
-		sub := s.named(f)
-		if sub == nil {
-			codes[i] = packet.NoSubscriptionExisted
-			continue
-		}
-		holds = append(holds, s.hold(sub.Subscription))
-		s.remove(sub)
-	}
-	s.pump()
-	s.mu.Unlock()
-	if len(holds) == 0 {
-		return codes
-	}
-	if err := s.writer.Flush(ctx); err != nil {
-		s.hub.cfg.Logger.Warn("unsubscribe failed", "client_id", s.clientID, "error", err)
-		for i := range codes {
-			if codes[i] == packet.Success {
-				codes[i] = packet.UnspecifiedError
-			}
-		}
-		return codes
-	}
-	s.hub.release(holds)
-	return codes
-}
-
-// remove ends a subscription in memory and notes it to be written. Messages that it owned and did not deliver go back
-// to the subscriptions that stepped over them. Called under s.mu.
-func (s *Session) remove(sub *subscription) {
-	s.unindex(sub)
-	s.setSubs = without(s.setSubs, sub)
-	s.dropSubs = append(s.dropSubs, sub)
-	for _, c := range sub.cursors {
-		s.leave(c)
-		for offset, list := range c.followers {
-			if p := c.find(offset); p != nil && p.state == pendInflight {
-				continue
-			}
-			delete(c.followers, offset)
-			for _, f := range list {
-				f.cursor.redo(f.offset)
-			}
-		}
 	}
 }

@@ -1,0 +1,41 @@
+package deliver
+
+import (
+	"sync/atomic"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/message"
+)
+
+// Entry is one message as it stands in a light message queue. It is shared by all sessions and never changed.
+type Entry struct {
+	Offset      int64            // in the LMQ that was read
+	Key         string           // UNIQ_KEY
+	StoreMillis int64            // when the broker stored it
+	Message     *message.Message // nil: nothing an MQTT client could be sent; cursors step over it
+	Dispatch    string           // INNER_MULTI_DISPATCH
+	Offsets     string           // INNER_MULTI_QUEUE_OFFSET
+	Part        bool             // one of several parts that share Key
+
+	v3, v5 atomic.Pointer[packet.Template] // encoded once for all sessions
+}
+
+// template is the message encoded for a protocol version; nil if it cannot be.
+func (e *Entry) template(v packet.Version) *packet.Template {
+	at := &e.v3
+	if v == packet.V5 {
+		at = &e.v5
+	} else {
+		v = packet.V311 // a PUBLISH of V31 is the same
+	}
+	if t := at.Load(); t != nil {
+		return t
+	}
+	m := e.Message
+	t, err := packet.NewTemplate(&packet.Publish{Topic: m.Topic, Payload: m.Payload, Properties: m.Properties}, v)
+	if err != nil {
+		return nil
+	}
+	at.CompareAndSwap(nil, t)
+	return at.Load()
+}
