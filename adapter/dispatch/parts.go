@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"lmqgate/meta/message"
@@ -49,6 +50,7 @@ func (d *Dispatcher) partsOf(m *message.Message, lmqs []string, split bool) ([]O
 		p := r.Part(i)
 		if split {
 			p.Properties[propKeys] = partKeys(m.Key, list, i == len(lists)-1)
+			p.Properties[message.PropPart] = strconv.Itoa(i) // the first one too: whichever a session sees first, the rest are repeats
 		}
 		parts[i] = Outgoing{Tag: p.Properties[message.PropTags], Key: m.Key, Properties: p.Properties, Dispatch: list, Body: p.Body}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -52,6 +53,9 @@ func TestSplit(t *testing.T) {
 			}
 			if tag := message.TagPart; i > 0 && s.Tag != tag || i == 0 && s.Tag != message.TagCommon {
 				t.Errorf("part %d has tag %s", i, s.Tag)
+			}
+			if got := s.Properties[message.PropPart]; got != strconv.Itoa(i) {
+				t.Errorf("part %d is marked %q", i, got)
 			}
 			if last := strings.Contains(s.Properties["KEYS"], ".last"); last != (i == 2) {
 				t.Errorf("part %d has keys %s", i, s.Properties["KEYS"])

@@ -29,7 +29,7 @@ const (
 const (
 	PropRetain    = "LMQGATE_RETAIN" // "true" if the PUBLISH had RETAIN set (for Retain As Published)
 	PropPublisher = "LMQGATE_CLIENT" // client id of the MQTT 5.0 publisher, percent-encoded
-	PropPart      = "LMQGATE_PART"   // number of a further part, from 1
+	PropPart      = "LMQGATE_PART"   // number of a part of a split message, from 0; absent in a whole one
 )
 
 // separators are the bytes that delimit properties on the wire; no property may contain them. They are legal in an MQTT
@@ -76,7 +76,8 @@ func Encode(m *Message) Rocket {
 }
 
 // Part returns the message for part n of a list split by SplitDispatch: part 0 is r itself, further ones share the body
-// and have properties of their own with TagPart.
+// and have properties of their own with TagPart and PropPart. With more than one part the caller sets PropPart of the
+// first one too; a whole message has none.
 func (r Rocket) Part(n int) Rocket {
 	if n == 0 {
 		return r
