@@ -36,6 +36,7 @@ type device struct {
 	failures  []string
 	acked     int
 	closing   bool
+	keeping   sync.WaitGroup
 	lostState bool // a session was expected and not there
 }
 
@@ -72,8 +73,31 @@ func newDevice(t testing.TB, id string, v packet.Version) *device {
 func (d *device) stop() {
 	d.mu.Lock()
 	d.closing = true
+	d.change()
 	d.mu.Unlock()
 	d.cut()
+	d.keeping.Wait()
+}
+
+// keep connects the device again whenever its connection is lost, at the address that pick returns, until stop.
+func (d *device) keep(pick func() string) {
+	d.keeping.Go(func() {
+		for pause := 20 * time.Millisecond; ; {
+			d.within(24*time.Hour, func() bool { return d.closing || d.link == nil })
+			d.mu.Lock()
+			closing := d.closing
+			d.mu.Unlock()
+			if closing {
+				return
+			}
+			if err := d.connect(pick()); err == nil {
+				pause = 20 * time.Millisecond
+				continue
+			}
+			pause = min(2*pause, time.Second)
+			d.within(pause, func() bool { return d.closing })
+		}
+	})
 }
 
 // cut breaks the connection.
@@ -386,6 +410,20 @@ func (d *device) subscribe(qos byte, filters ...string) error {
 		}
 	}
 	return nil
+}
+
+// subscribed subscribes again and again, over any number of connections, until all is granted.
+func (d *device) subscribed(qos byte, filters ...string) {
+	d.t.Helper()
+	var err error
+	for deadline := time.Now().Add(soon); time.Now().Before(deadline); {
+		d.within(soon, func() bool { return d.link != nil })
+		if err = d.subscribe(qos, filters...); err == nil {
+			return
+		}
+		d.within(50*time.Millisecond, func() bool { return d.closing })
+	}
+	d.t.Errorf("%s: %v", d.id, err)
 }
 
 // unsubscribe removes subscriptions.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,9 +26,19 @@ func TestMain(m *testing.M) {
 	binaries.dir = dir
 	binaries.plain = sync.OnceValues(func() (string, error) { return build("lmqgate") })
 	binaries.race = sync.OnceValues(buildRace)
+	flag.Parse()
+	if !isSet("test.parallel") { // parallel tests of this package wait more than they work
+		_ = flag.Set("test.parallel", "5")
+	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+func isSet(name string) bool {
+	found := false
+	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 // buildRace builds with the race detector; a machine without a C compiler gets the plain binary.
