@@ -33,6 +33,7 @@ const (
 	atReady                // in Session.ready
 	atBlocked              // in Session.blocked: the window is full
 	atCrowded              // has too many pends: whatever completes the lowest lets it go on
+	atUnsure               // in Session.unsure: another subscription that may own its next message is finding its place
 	atBacklog              // in backlog.waiting: what earlier connections left on its broker goes first
 	atPull                 // a pull of its own is under way
 )

@@ -22,7 +22,7 @@ func (s *Session) step(c *cursor, e *Entry) bool {
 	case p == nil && len(c.pends) >= s.maxPends():
 		c.place = atCrowded
 		return false
-	case !s.wants(c.sub, e) || c.hasSeen(e.Key) || e.Part && s.parts.has(e.Key):
+	case !s.wants(c.sub, e) || c.hasSeen(e.Key):
 		c.note(e, pendDone)
 		return true
 	}
@@ -32,6 +32,12 @@ func (s *Session) step(c *cursor, e *Entry) bool {
 	}
 	r := s.resolve(c, e)
 	switch {
+	case r.unsure:
+		c.place = atUnsure
+		s.unsure.push(c)
+		return false
+	case e.Part && s.parts.has(e.Key, min(e.Message.QoS, r.qos)):
+		c.note(e, pendDone)
 	case r.owner == c:
 		if !s.deliver(c, e, r) {
 			c.place = atBlocked
@@ -93,12 +99,13 @@ type resolution struct {
 	offset int64 // in the owner's LMQ
 	qos    byte
 	retain bool // Retain As Published of the owner
+	unsure bool // a subscription that would own the message does not know its place in the queue yet
 }
 
 // resolve finds, among the session's subscriptions that certainly receive this message, the one with the lowest
 // sequence: it delivers, with the highest QoS and all subscription identifiers (decision 10, [MQTT-3.3.4-2..5]).
 func (s *Session) resolve(c *cursor, e *Entry) resolution {
-	r := resolution{c, e.Offset, c.sub.QoS, c.sub.RetainAsPublished}
+	r := resolution{owner: c, offset: e.Offset, qos: c.sub.QoS, retain: c.sub.RetainAsPublished}
 	s.out.ids = s.out.ids[:0]
 	s.identify(c.sub)
 	if s.subs.len() == 1 {
@@ -110,6 +117,9 @@ func (s *Session) resolve(c *cursor, e *Entry) resolution {
 				continue
 			}
 			o := sub.cursor(c.broker)
+			if o != nil && o.locate && sub.Seq < c.sub.Seq {
+				r.unsure = true
+			}
 			if o == nil || o.locate || offset < o.begin {
 				continue
 			}
@@ -129,19 +139,24 @@ func (s *Session) identify(sub *subscription) {
 	}
 }
 
-// partSet remembers the keys of the last delivered messages that came in parts, to drop the others parts. The zero
-// value is empty.
+// partSet remembers the last delivered messages that came in parts, to drop the other parts. The zero value is empty.
 type partSet struct {
-	keys []string
+	list []part
 	next int
+}
+
+type part struct {
+	key string
+	qos byte
 }
 
 // maxParts is how many keys a partSet remembers.
 const maxParts = 64
 
-func (p *partSet) has(key string) bool {
-	for _, k := range p.keys {
-		if k == key {
+// has reports whether a part was delivered with the QoS, or a higher one.
+func (p *partSet) has(key string, qos byte) bool {
+	for _, k := range p.list {
+		if k.key == key && k.qos >= qos {
 			return true
 		}
 	}
@@ -149,11 +164,11 @@ func (p *partSet) has(key string) bool {
 }
 
 // add is to be called when a part was delivered, not before.
-func (p *partSet) add(key string) {
-	if len(p.keys) < maxParts {
-		p.keys = append(p.keys, key)
+func (p *partSet) add(key string, qos byte) {
+	if len(p.list) < maxParts {
+		p.list = append(p.list, part{key, qos})
 		return
 	}
-	p.keys[p.next%maxParts] = key
+	p.list[p.next%maxParts] = part{key, qos}
 	p.next++
 }

@@ -34,7 +34,7 @@ func (f follower) redo() {
 	switch c.place {
 	case atQueue:
 		c.q.forget(c)
-	case atRest, atCrowded:
+	case atRest, atCrowded, atUnsure:
 	default:
 		return // looks at c.next when its turn comes
 	}

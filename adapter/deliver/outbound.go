@@ -119,7 +119,7 @@ func (s *Session) deliver(c *cursor, e *Entry, r resolution) bool {
 		d.PacketID = f.PacketID
 	}
 	if e.Part {
-		s.parts.add(e.Key)
+		s.parts.add(e.Key, qos)
 	}
 	switch {
 	case qos == 0:

@@ -38,6 +38,14 @@ func (s *Session) unblock() *cursor {
 	return c
 }
 
+// sure lets the cursors go on that waited until another has found its place.
+func (s *Session) sure() {
+	for c := s.unsure.pop(atUnsure); c != nil; c = s.unsure.pop(atUnsure) {
+		c.place = atRest
+		s.enqueue(c)
+	}
+}
+
 // spare gives messages read ahead back where memory is short; they are read again.
 func (c *cursor) spare() {
 	if len(c.local) > 0 {

@@ -33,6 +33,7 @@ type Session struct {
 
 	ready   line // cursors that may have something to deliver
 	blocked line // cursors that wait for the window
+	unsure  line // cursors that wait until another has found its place
 	out     outbound
 	parts   partSet
 
@@ -140,6 +141,9 @@ func (s *Session) leave(c *cursor) {
 	if q := c.q; q != nil {
 		c.q = nil
 		s.hub.detach(q, c)
+	}
+	if c.locate {
+		s.sure()
 	}
 }
 

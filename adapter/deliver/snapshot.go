@@ -86,6 +86,7 @@ func (s *Session) relocated(c *cursor, f found) {
 		c.lastKey = ""
 	}
 	c.release(func(int64) bool { return true })
+	s.sure()
 	s.touch(c)
 }
 
