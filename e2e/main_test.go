@@ -50,10 +50,14 @@ func buildRace() (string, error) {
 }
 
 func build(name string, flags ...string) (string, error) {
+	return buildPackage(name, "lmqgate", flags...)
+}
+
+func buildPackage(name, pkg string, flags ...string) (string, error) {
 	path := filepath.Join(binaries.dir, name)
-	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "lmqgate")...)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("build lmqgate: %w", err), errors.New(string(out)))
+		return "", errors.Join(fmt.Errorf("build %s: %w", pkg, err), errors.New(string(out)))
 	}
 	return path, nil
 }
