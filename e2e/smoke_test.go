@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	pahov3 "github.com/eclipse/paho.mqtt.golang"
@@ -195,20 +194,5 @@ func TestRefusesHalfEmbedded(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "NAMESRV_ADDR") || !strings.Contains(string(out), "AUTH") {
 		t.Errorf("%v, want exit status 2 and both variables named:\n%s", err, out)
-	}
-}
-
-// TestTextFrame: MQTT is binary on a WebSocket [MQTT-6.0.0-1].
-func TestTextFrame(t *testing.T) {
-	f := start(t, 1, embedded)
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
-	defer cancel()
-	c, _, err := websocket.Dial(ctx, f.instances[0].ws(), &websocket.DialOptions{Subprotocols: []string{"mqtt"}})
-	must(t, err)
-	defer func() { _ = c.CloseNow() }()
-	must(t, c.Write(ctx, websocket.MessageText, []byte("\x10\x0c")))
-	_, _, err = c.Read(ctx)
-	if code := websocket.CloseStatus(err); code != websocket.StatusUnsupportedData && code != websocket.StatusProtocolError {
-		t.Errorf("closed with %v (%v)", code, err)
 	}
 }
