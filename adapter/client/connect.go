@@ -15,6 +15,8 @@ import (
 )
 
 // handshake handles CONNECT. It reports whether the client is attached; if not, the connection is closed.
+//
+//go:noinline
 func (c *client) handshake() bool {
 	p, err := c.dec.Next()
 	if err != nil {
@@ -29,17 +31,26 @@ func (c *client) handshake() bool {
 	}
 	c.conn.Established()
 	c.version = connect.Version
-	connack, err := c.connect(connect)
+	connack, st, err := c.connect(connect)
 	if err != nil {
 		c.refuse(err)
 		return false
 	}
-	c.Send(connack.packet)
-	c.attach(connect, connack.state)
+	if c.closing.Load() || c.out.send(connack) != nil { // taken over, or draining; or it cannot even take a CONNACK
+		c.Close(packet.PacketTooLarge)
+		c.srv.forget(c)
+		c.detach()
+		c.srv.gone()
+		return false
+	}
+	c.welcomed.Store(true)
+	c.attach(connect, st)
+	c.announce(st)
 	return true
 }
 
-// refuseDecode ends a connection whose first bytes are no CONNECT that we can serve.
+// refuseDecode ends a connection whose first bytes are no CONNECT that we can serve. It is answered where the
+// specification wants that, in the version of the client.
 func (c *client) refuseDecode(err error) {
 	var code packet.ReasonCode
 	if !errors.As(err, &code) {
@@ -47,11 +58,13 @@ func (c *client) refuseDecode(err error) {
 		return
 	}
 	c.version = c.dec.Version()
-	if code == packet.UnsupportedProtocolVersion || c.version == packet.V5 { // [MQTT-3.1.2-2]
-		if !c.version.Valid() {
-			c.version = packet.V311
-		}
-		c.Send(&packet.Connack{Code: code.For(packet.CONNACK)})
+	switch {
+	case code == packet.UnsupportedProtocolVersion && !c.version.Valid(): // [MQTT-3.1.2-2]
+		c.version = packet.V311
+		c.Send(&packet.Connack{Code: code})
+	case code == packet.UnsupportedProtocolVersion, c.version == packet.V5,
+		code == packet.ClientIdentifierNotValid: // [3.1.1 MQTT-3.1.3-9]
+		c.Send(&packet.Connack{Code: code})
 	}
 	c.bye(code, err.Error())
 }
@@ -62,23 +75,23 @@ func (c *client) refuse(err error) {
 	errors.As(err, &code)
 	ack := &packet.Connack{Code: code}
 	if c.problems {
-		ack.Properties.Reason = err.Error()
+		ack.Properties.Reason = words(err)
 	}
 	c.Send(ack)
 	c.bye(code, err.Error())
 }
 
+// bye closes a connection that is not attached. What passes by itself is no news in the log: with a store away, every
+// client of the fleet comes back again and again.
 func (c *client) bye(code packet.ReasonCode, why string) {
 	c.srv.metrics.refused(code)
-	c.srv.cfg.Logger.Info("connection refused", "client_id", c.id, "reason", why, "address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
-	c.closing.Store(true)
-	c.out.finish(code)
-}
-
-// accepted is what a successful CONNECT leads to.
-type accepted struct {
-	packet *packet.Connack
-	state  session.State
+	level := slog.LevelInfo
+	if code == packet.ServerUnavailable || code == packet.ServerShuttingDown {
+		level = slog.LevelDebug
+	}
+	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,
+		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
+	c.Close(code)
 }
 
 // reject is an error with the reason code for CONNACK.
@@ -87,43 +100,41 @@ func reject(code packet.ReasonCode, format string, args ...any) error {
 }
 
 // connect checks CONNECT and takes the session.
-func (c *client) connect(p *packet.Connect) (accepted, error) {
+func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, error) {
 	c.problems = p.Version == packet.V5 && !p.Properties.NoProblemInfo
 	c.id = p.ClientID
 	c.maxPacket = int(p.Properties.MaximumPacketSize)
 	if err := c.acceptable(p); err != nil {
-		return accepted{}, err
+		return nil, session.State{}, err
 	}
 	assigned := ""
-	if c.id == "" {
+	if c.id == "" { // before 5.0 with a clean session only, as the decoder has checked [3.1.1 MQTT-3.1.3-8]
 		c.id = "lmq-" + rand.Text()
 		assigned = c.id
 	}
 	username, err := c.authenticate(p)
 	if err != nil {
-		return accepted{}, err
+		return nil, session.State{}, err
 	}
 	c.agree(p)
 	st, err := c.own(p, username)
 	if err != nil {
-		return accepted{}, err
+		return nil, session.State{}, err
 	}
 	ack := &packet.Connack{SessionPresent: st.Present}
 	if c.version == packet.V5 {
 		c.advertise(&ack.Properties, p, assigned)
 	}
-	return accepted{ack, st}, nil
+	return ack, st, nil
 }
 
 // acceptable checks what does not need anybody else.
 func (c *client) acceptable(p *packet.Connect) error {
 	switch {
 	case c.srv.draining.Load():
-		return reject(packet.ServerUnavailable, "this instance is going away, connect again")
+		return errDraining
 	case !c.srv.deps.Lease.Valid():
-		return reject(packet.ServerUnavailable, "this instance has no contact to its session store")
-	case p.ClientID == "" && p.Version != packet.V5 && !p.CleanStart: // [MQTT-3.1.3-8]
-		return reject(packet.ClientIdentifierNotValid, "an empty client id needs clean session")
+		return reject(packet.ServerUnavailable, "this instance has no contact to its session store, try again")
 	case p.Properties.AuthMethod != "":
 		return reject(packet.BadAuthenticationMethod, "authentication method %q is not offered", p.Properties.AuthMethod)
 	case p.Will != nil && p.Will.Retain && p.Version == packet.V5: // [MQTT-3.2.2-13]
@@ -133,7 +144,7 @@ func (c *client) acceptable(p *packet.Connect) error {
 }
 
 func (c *client) authenticate(p *packet.Connect) (username string, err error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.srv.cfg.Redis)
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
 	defer cancel()
 	l := &access.Login{
 		ClientID: c.id, HasUsername: p.HasUsername, Username: p.Username, HasPassword: p.HasPassword, Password: p.Password,
@@ -150,60 +161,58 @@ func (c *client) authenticate(p *packet.Connect) (username string, err error) {
 	case errors.Is(err, access.ErrDenied):
 		return "", reject(packet.BadUserNameOrPassword, "%v", err)
 	}
-	c.srv.cfg.Logger.Warn("authentication failed to decide", "client_id", c.id, "error", err)
+	c.srv.warn("authentication failed to decide", "client_id", c.id, "error", err)
 	return "", reject(packet.ServerUnavailable, "authentication is unavailable, try again")
 }
 
 // agree settles session expiry and keep alive.
 func (c *client) agree(p *packet.Connect) {
+	most := max(c.srv.cfg.SessionExpiryMax, 0)
 	switch {
 	case p.Version != packet.V5 && p.CleanStart:
 		c.expiry = 0
-	case p.Version != packet.V5:
-		c.expiry = c.srv.cfg.SessionExpiryMax
-	case p.Properties.SessionExpiry == 0xFFFFFFFF:
-		c.expiry = c.srv.cfg.SessionExpiryMax
+	case p.Version != packet.V5, p.Properties.SessionExpiry == 0xFFFFFFFF:
+		c.expiry = most
 	default:
-		c.expiry = min(time.Duration(p.Properties.SessionExpiry)*time.Second, c.srv.cfg.SessionExpiryMax)
+		c.expiry = min(time.Duration(p.Properties.SessionExpiry)*time.Second, most)
 	}
+	c.lasting = p.Properties.SessionExpiry > 0
 	alive := time.Duration(p.KeepAlive) * time.Second
 	if p.Version == packet.V5 {
 		alive = min(alive, c.srv.cfg.KeepAliveMax) // Server Keep Alive says so [MQTT-3.2.2-21]
 	}
 	c.patience = int64(alive) * 3 / 2 // [MQTT-3.1.2-22]
-	c.seen.Store(c.srv.now())
+	c.seen.Store(busy)
 	if age := c.srv.cfg.MaxAge; age > 0 { // those that came together do not go together
 		c.retire = c.srv.now() + int64(age)*9/10 + mathrand.Int64N(int64(age)/10+1)
 	}
 }
 
-// own takes the session from whoever holds it: one round trip, nobody is waited for (decision 5).
+// own takes the session from whoever holds it: one round trip, nobody elsewhere is waited for (decision 5). The call is
+// not cut short when the connection closes, so that its outcome is known.
 func (c *client) own(p *packet.Connect, username string) (session.State, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.srv.cfg.Redis)
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
 	defer cancel()
-	if old := c.srv.claim(c); old != nil {
-		old.Close(packet.SessionTakenOver) // [MQTT-3.1.4-3]
+	if err := c.srv.arrive(ctx, c); err != nil {
+		return session.State{}, err
 	}
 	st, err := c.srv.deps.Sessions.Attach(ctx, session.AttachRequest{
 		ClientID: c.id, Instance: c.srv.cfg.Instance, CleanStart: p.CleanStart, Expiry: c.expiry,
 		Protocol: byte(p.Version), Username: username, Address: c.conn.RemoteIP().String(),
 	})
 	if err != nil {
-		c.srv.forget(c)
-		c.srv.cfg.Logger.Warn("attaching a session failed", "client_id", c.id, "error", err)
+		c.srv.undone.add(c.id, 0)
+		c.srv.turnBack(c)
+		c.srv.warn("attaching a session failed", "client_id", c.id, "error", err)
 		if errors.Is(err, session.ErrFormat) {
 			return st, reject(packet.UnspecifiedError, "the stored session was written by a newer version")
 		}
 		return st, reject(packet.ServerUnavailable, "sessions are unavailable, try again")
 	}
 	c.epoch = st.Epoch
-	if st.Previous != nil && st.Previous.Instance != c.srv.cfg.Instance && c.srv.deps.Words != nil {
-		w := session.Word{Kind: "lost", ClientID: c.id, Epoch: st.Previous.Epoch}
-		if err := c.srv.deps.Words.Tell(ctx, st.Previous.Instance, w); err != nil {
-			c.log(slog.LevelInfo, "telling the previous owner failed; it will find out", "error", err)
-		}
+	if old := c.srv.claim(c); old != nil {
+		old.Close(packet.SessionTakenOver) // [MQTT-3.1.4-3]
 	}
-	c.srv.release(ctx, c.id, st.Discarded)
 	return st, nil
 }
 
@@ -215,8 +224,8 @@ func (c *client) advertise(a *packet.ConnackProperties, p *packet.Connect, assig
 	a.MaximumPacketSize = uint32(cfg.MaxPacketSize)
 	a.TopicAliasMaximum = uint16(cfg.TopicAliases)
 	a.NoRetain, a.NoShared = true, true
-	if asked := p.Properties.SessionExpiry; time.Duration(asked)*time.Second != c.expiry {
-		a.HasSessionExpiry, a.SessionExpiry = true, uint32(c.expiry/time.Second) // [MQTT-3.2.2-...] section 3.2.2.3.2
+	if asked := p.Properties.SessionExpiry; time.Duration(asked)*time.Second != c.expiry { // section 3.2.2.3.2
+		a.HasSessionExpiry, a.SessionExpiry = true, uint32(c.expiry/time.Second)
 	}
 	if time.Duration(p.KeepAlive)*time.Second > cfg.KeepAliveMax {
 		a.HasServerKeepAlive, a.ServerKeepAlive = true, uint16(cfg.KeepAliveMax/time.Second)
@@ -227,16 +236,34 @@ func (c *client) advertise(a *packet.ConnackProperties, p *packet.Connect, assig
 func (c *client) attach(p *packet.Connect, st session.State) {
 	deps := &c.srv.deps
 	c.writer = deps.Committer.Writer(c.id, c.epoch, c.lost)
-	c.in.restore(c, st)
-	c.writer.Add(&c.in)
-	c.lane = deps.Lanes.NewLane()
+	c.restore(st)
+	c.filters = filtersOf(st.Subscriptions)
+	c.writer.Add((*source)(c))
 	c.delivery = deps.Deliver.Attach(st, AttachOptions{
 		Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum),
 	}, c, c.writer)
 	c.attached.Store(true)
 	c.delivery.Wake()
 	c.lose(0)
+	c.seen.Store(c.srv.now())
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
+}
+
+// announce does what the client need not wait for: the previous owner is told, a discarded session's filters are given
+// back.
+func (c *client) announce(st session.State) {
+	if st.Previous == nil && len(st.Discarded) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
+	defer cancel()
+	if st.Previous != nil && st.Previous.Instance != c.srv.cfg.Instance && c.srv.deps.Words != nil {
+		w := session.Word{Kind: "lost", ClientID: c.id, Epoch: st.Previous.Epoch}
+		if err := c.srv.deps.Words.Tell(ctx, st.Previous.Instance, w); err != nil {
+			c.log(slog.LevelInfo, "telling the previous owner failed; it will find out", "error", err)
+		}
+	}
+	c.srv.release(ctx, c.id, st.Discarded)
 }
 
 // lost is the committer's word that the session cannot be written any more.
@@ -245,6 +272,7 @@ func (c *client) lost(err error) {
 		c.Close(packet.SessionTakenOver)
 		return
 	}
-	c.log(slog.LevelWarn, "session cannot be written", "error", err)
-	c.Close(packet.ServerBusy)
+	if c.end(packet.ServerBusy, "the session cannot be written") {
+		c.log(slog.LevelWarn, "session cannot be written", "error", err)
+	}
 }

@@ -41,7 +41,6 @@ type Link interface {
 type Delivery interface {
 	Subscribe(ctx context.Context, requests []session.Subscription) []packet.ReasonCode
 	Unsubscribe(ctx context.Context, filters []string) []packet.ReasonCode
-	Subscriptions() int
 	Puback(id uint16)
 	Pubrec(id uint16, code packet.ReasonCode)
 	Pubcomp(id uint16)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -11,14 +12,17 @@ import (
 const (
 	fullBytes = 128 << 10 // beyond, deliveries wait in their queues
 	keepBytes = 16 << 10  // larger buffers are not kept for reuse
-	stuckSize = 4 << 20   // acknowledgements nobody reads: disconnect
+	stuckSize = 4 << 20   // acknowledgements nobody reads: the connection is cut. Exceeded by one packet at most
 )
+
+// byeTimeout bounds what is still written once the connection is closing.
+const byeTimeout = 2 * time.Second
 
 // buffers are for reuse by any client.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
 
 // output gathers encoded packets and writes them. While there are bytes, one goroutine writes; it ends when there are
-// none, so that an idle client costs no buffer and no goroutine.
+// none, so that an idle client costs no buffer and no goroutine. Serve joins the last one.
 type output struct {
 	c *client
 
@@ -28,37 +32,50 @@ type output struct {
 	full    bool // Full was answered with true: wake the delivery when there is room
 	ended   bool // no more bytes are taken
 	bye     *packet.ReasonCode
+	idle    chan struct{} // made by wait, closed when the last goroutine ends
 }
 
 // Send implements Link.
-func (c *client) Send(p packet.Packet) {
-	c.srv.metrics.transmitted(p.Type())
-	c.out.send(p, c.version)
-}
+func (c *client) Send(p packet.Packet) { _ = c.out.send(p) }
 
 // SendDelivery implements Link.
 func (c *client) SendDelivery(t *packet.Template, d packet.Delivery) {
-	c.srv.metrics.transmitted(packet.PUBLISH)
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.open() {
+		c.srv.metrics.transmitted(packet.PUBLISH)
 		o.gathered(t.Append(*o.buf, d))
 	}
 }
 
-func (o *output) send(p packet.Packet, v packet.Version) {
+// send queues a packet. The error says that it cannot be sent to this client at all.
+func (o *output) send(p packet.Packet) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.open() {
-		return
+		return nil
 	}
-	b, err := p.Append(*o.buf, v)
-	if err != nil {
+	return o.add(p)
+}
+
+// add encodes a packet within what the client accepts; one that does not fit counts as sent [MQTT-3.1.2-25]. Called
+// under o.mu after open.
+func (o *output) add(p packet.Packet) error {
+	b, err := packet.AppendWithin(*o.buf, p, o.c.version, uint32(o.c.maxPacket))
+	if err == nil {
+		o.c.srv.metrics.transmitted(p.Type())
+		o.gathered(b)
+		return nil
+	}
+	if len(*o.buf) == 0 {
+		buffers.Put(o.buf)
+		o.buf = nil
+	}
+	if !errors.Is(err, packet.PacketTooLarge) {
 		o.c.srv.cfg.Logger.Error("encoding a packet failed", "client_id", o.c.id, "type", p.Type().String(), "error", err)
-		return
 	}
-	o.gathered(b)
+	return err
 }
 
 // open reports whether bytes are taken, and makes room for some. Called under o.mu.
@@ -69,17 +86,25 @@ func (o *output) open() bool {
 	if o.buf == nil {
 		o.buf = buffers.Get().(*[]byte)
 	}
+	if len(*o.buf) > stuckSize {
+		o.giveUp()
+		return false
+	}
 	return true
+}
+
+// giveUp ends a connection whose client does not read. The write under way fails, and the goroutine in it does the
+// rest. Called under o.mu.
+func (o *output) giveUp() {
+	code := packet.QuotaExceeded
+	o.ended, o.bye, o.buf = true, &code, nil
+	_ = o.c.conn.SetWriteDeadline(time.Unix(1, 0))
+	o.start()
 }
 
 // gathered takes the buffer with a packet more. Called under o.mu.
 func (o *output) gathered(b []byte) {
 	*o.buf = b
-	if len(b) > stuckSize {
-		o.ended = true
-		go o.c.conn.Bye(packet.QuotaExceeded)
-		return
-	}
 	o.start()
 }
 
@@ -101,40 +126,57 @@ func (c *client) Full() bool {
 	return c.out.full || c.out.ended
 }
 
-// finish takes no more bytes and closes the stream behind those that wait.
-func (o *output) finish(code packet.ReasonCode) {
+// finish takes no more bytes, the packet last excepted if it is not nil, and closes the stream behind those that wait.
+func (o *output) finish(code packet.ReasonCode, last packet.Packet) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.bye != nil {
 		return
 	}
+	if last != nil && o.open() {
+		_ = o.add(last)
+	}
+	if o.bye != nil { // open has given up
+		return
+	}
 	o.ended, o.bye = true, &code
+	if o.writing { // maybe in the middle of a long write
+		_ = o.c.conn.SetWriteDeadline(time.Now().Add(byeTimeout))
+	}
 	o.start()
+}
+
+// reason is what finish was called with, 0 before.
+func (o *output) reason() packet.ReasonCode {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.bye == nil {
+		return packet.Success
+	}
+	return *o.bye
+}
+
+// wait returns when nothing is being written. For one caller, after finish.
+func (o *output) wait() {
+	o.mu.Lock()
+	if !o.writing {
+		o.mu.Unlock()
+		return
+	}
+	idle := make(chan struct{})
+	o.idle = idle
+	o.mu.Unlock()
+	<-idle
 }
 
 // write writes what waits until nothing does.
 func (o *output) write() {
 	for {
-		o.mu.Lock()
-		b := o.buf
-		o.buf = nil
+		b, wake := o.take()
 		if b == nil {
-			o.writing = false
-			bye := o.bye
-			o.mu.Unlock()
-			if bye != nil {
-				o.c.conn.Bye(*bye)
-			}
 			return
 		}
-		timeout := o.c.srv.cfg.WriteTimeout
-		if o.bye != nil {
-			timeout = min(timeout, 2*time.Second)
-		}
-		wake := o.full && len(*b) < stuckSize
-		o.full = false
-		o.mu.Unlock()
-		o.writeOut(*b, timeout)
+		o.writeOut(*b)
 		if cap(*b) <= keepBytes {
 			*b = (*b)[:0]
 			buffers.Put(b)
@@ -145,14 +187,43 @@ func (o *output) write() {
 	}
 }
 
+// take returns the bytes to be written next, or nil when the goroutine is to end: then the stream is closed behind the
+// last byte if it is time for that. The deadline is set under o.mu, so that finish can shorten it.
+func (o *output) take() (b *[]byte, wake bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b = o.buf; b != nil {
+		timeout := o.c.srv.cfg.WriteTimeout
+		if o.bye != nil {
+			timeout = min(timeout, byeTimeout)
+		}
+		_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
+		wake = o.full
+		o.buf, o.full = nil, false
+		return b, wake
+	}
+	if o.bye != nil {
+		code := *o.bye
+		o.mu.Unlock()
+		o.c.halt()
+		o.c.conn.Bye(code)
+		o.mu.Lock()
+	}
+	o.writing = false
+	if o.idle != nil {
+		close(o.idle)
+		o.idle = nil
+	}
+	return nil, false
+}
+
 // writeOut writes one buffer. A client that does not read, or is gone, loses the connection.
-func (o *output) writeOut(b []byte, timeout time.Duration) {
-	_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
+func (o *output) writeOut(b []byte) {
 	if _, err := o.c.conn.Write(b); err != nil {
 		o.mu.Lock()
-		o.ended = true
+		o.ended, o.buf = true, nil
 		o.mu.Unlock()
-		o.c.closing.Store(true)
+		o.c.halt()
 		_ = o.c.conn.Close()
 	}
 }

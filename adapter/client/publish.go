@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"lmqgate/adapter/packet"
@@ -28,50 +29,43 @@ func (c *client) publish(p *packet.Publish) error {
 	if c.version == packet.V5 {
 		m.Publisher = c.id
 	}
-	if err := c.in.enter(c, p); err != nil {
+	in := c.inbound()
+	if err := in.enter(p); err != nil {
 		return err
+	}
+	if c.lane == nil {
+		c.lane = c.srv.deps.Lanes.NewLane()
 	}
 	switch p.QoS {
 	case 0:
-		c.lane.Publish(&message.Publication{Message: m, Done: func(message.Result, error) { c.in.left(len(m.Payload)) }})
+		in.publish0(m)
 	case 1:
-		c.publish1(p.PacketID, m)
+		in.publish1(p.PacketID, m)
 	case 2:
-		c.in.publish2(c, p.PacketID, m)
+		in.publish2(p.PacketID, m)
 	}
 	return nil
 }
 
-// publish1 publishes at least once: PUBACK after the broker's acknowledgement.
-func (c *client) publish1(id uint16, m *message.Message) {
-	slot := c.in.pubacks.reserve()
-	c.lane.Publish(&message.Publication{Message: m, Done: func(r message.Result, err error) {
-		c.in.left(len(m.Payload))
-		c.in.acknowledged()
-		code, ok := c.outcome(r, err)
-		if ok {
-			c.in.pubacks.fill(slot, &packet.Puback{PacketID: id, Code: code}, c.Send)
-		}
-	}})
-}
-
 // outcome turns the end of a publication into a reason code. ok is false when nothing can be acknowledged and the
 // connection is closed instead: before 5.0 a failure has no code, and an unknown outcome has none in any version.
-func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, ok bool) {
+func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, why string, ok bool) {
 	switch {
 	case err == nil && r.Queues == 0:
-		return packet.NoMatchingSubscribers, true
+		return packet.NoMatchingSubscribers, "", true
 	case err == nil:
-		return packet.Success, true
-	case errors.Is(err, message.ErrAbandoned):
-		return 0, false
+		return packet.Success, "", true
+	case errors.Is(err, message.ErrRefused) && c.version == packet.V5:
+		c.srv.warn("a message was refused", "client_id", c.id, "error", err)
+		if c.problems {
+			why = "RocketMQ does not take this message as it is"
+		}
+		return packet.ImplementationSpecificError, why, true
 	}
-	c.srv.cfg.Logger.Warn("publish failed", "client_id", c.id, "error", err)
-	if errors.Is(err, message.ErrRefused) && c.version == packet.V5 {
-		return packet.ImplementationSpecificError, true
+	if c.end(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
+		c.srv.warn("publish failed, closing the connection", "client_id", c.id, "error", err)
 	}
-	c.Close(packet.ServerBusy)
-	return 0, false
+	return 0, "", false
 }
 
 // resolveAlias sets the topic of a PUBLISH that uses a topic alias [MQTT-3.3.2-8..12].
@@ -93,6 +87,6 @@ func (c *client) resolveAlias(p *packet.Publish) error {
 	for len(c.aliases) < n {
 		c.aliases = append(c.aliases, "")
 	}
-	c.aliases[n-1] = string([]byte(p.Topic)) // not to keep the payload alive
+	c.aliases[n-1] = strings.Clone(p.Topic) // not to keep the payload alive
 	return nil
 }

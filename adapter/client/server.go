@@ -18,17 +18,17 @@ import (
 
 // Config tunes a Server; the zero value is sane.
 type Config struct {
-	Instance         string // id of this instance
-	MaxPacketSize    int    // bytes, default 262,144
-	ReceiveMaximum   int    // unacknowledged QoS 1 and 2 PUBLISHes a client may have, default 64
-	InFlight         int    // publications of one client on their way to the log, any QoS; beyond, reading pauses. Default 128
-	KeepAliveMax     time.Duration
-	SessionExpiryMax time.Duration
+	Instance         string        // id of this instance
+	MaxPacketSize    int           // bytes, default 262,144
+	ReceiveMaximum   int           // unacknowledged QoS 1 and 2 PUBLISHes a client may have, default 64
+	InFlight         int           // publications of one client on their way to the log, any QoS; beyond, reading pauses. Default 128
+	KeepAliveMax     time.Duration // granted to 5.0 clients, default 300 s
+	SessionExpiryMax time.Duration // default 168 h, negative: sessions end with their connections
 	MaxSubscriptions int           // per client, default 1,000
 	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
 	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
 	Redis            time.Duration // bound on one call of the session store, default 5 s
-	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 3 s
+	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 4 s; over 1 s
 	WriteTimeout     time.Duration // bound on one write to a client, default 30 s
 	Logger           *slog.Logger
 	Register         prometheus.Registerer
@@ -51,9 +51,11 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxSubscriptions, 1000)
 	def(&c.TopicAliases, 32)
 	dur(&c.KeepAliveMax, 300*time.Second)
-	dur(&c.SessionExpiryMax, 168*time.Hour)
+	if c.SessionExpiryMax == 0 {
+		c.SessionExpiryMax = 168 * time.Hour
+	}
 	dur(&c.Redis, 5*time.Second)
-	dur(&c.RepeatWait, 3*time.Second)
+	dur(&c.RepeatWait, 4*time.Second)
 	dur(&c.WriteTimeout, 30*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -64,8 +66,9 @@ func (c Config) withDefaults() Config {
 // Deps are what a Server works with.
 type Deps struct {
 	Sessions  session.Store
+	Viewer    session.Viewer  // may be nil: then a session whose Attach had no answer stays until its client returns
 	Sweeper   session.Sweeper // told when an ended session's filters are released
-	Words     session.Words // may be nil: a single instance
+	Words     session.Words   // may be nil: a single instance
 	Filters   registry.Store
 	Committer *session.Committer
 	Deliver   Deliverer
@@ -79,30 +82,38 @@ type Server struct {
 	deps    Deps
 	cfg     Config
 	metrics *metrics
-	start   time.Time // base of lastSeen
+	start   time.Time // base of now
+	undone  undone
+	warned  atomic.Int64 // when warn last did, ns since start
 
-	draining atomic.Bool
+	draining atomic.Bool // set under mu
 
-	mu      sync.Mutex // protects clients
-	clients map[string]*client
-	gone    sync.WaitGroup // one per connection being served
+	mu      sync.Mutex         // protects the fields below
+	clients map[string]*client // by client id, attached
+	coming  map[string]arrival // being attached
+	staying int                // clients that arrived and are not gone
+	empty   chan struct{}      // made by a waiter, closed when staying falls to 0
 }
 
-// NewServer returns a server; Run must be running for keep-alive to be watched.
+// NewServer returns a server; Run must be running for keep alive to be watched.
 func NewServer(deps Deps, cfg Config) *Server {
-	s := &Server{deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, start: time.Now()}
+	s := &Server{
+		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
+	}
 	s.metrics = newMetrics(s.cfg.Register, s)
 	return s
 }
 
-// Run closes clients whose keep-alive has run out, and all of them while the instance's heartbeat has lapsed, until ctx
-// ends.
+// Run closes clients whose keep alive has run out or whose connection is old, and all of them while the instance's
+// heartbeat has lapsed, and releases sessions for which that failed, until ctx ends.
 func (s *Server) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	retrying := make(chan struct{}, 1) // full while a goroutine is at it
 	for {
 		select {
 		case <-ctx.Done():
+			retrying <- struct{}{} // joins it
 			return
 		case <-tick.C:
 		}
@@ -110,33 +121,46 @@ func (s *Server) Run(ctx context.Context) {
 			s.closeAll(packet.ServerBusy)
 			continue
 		}
-		now := s.now()
-		for _, c := range s.list(func(c *client) bool { return c.silent(now) }) {
-			c.Close(packet.KeepAliveTimeout) // [MQTT-3.1.2-22]
+		s.look()
+		select {
+		case retrying <- struct{}{}:
+			go func() { s.retry(ctx); <-retrying }()
+		default:
 		}
-		for _, c := range s.list(func(c *client) bool { return c.retire > 0 && now > c.retire }) {
-			c.Close(packet.UseAnotherServer)
+	}
+}
+
+// look is what is done for every client once a second.
+func (s *Server) look() {
+	now := s.now()
+	var silent, old, unsure []*client
+	s.mu.Lock()
+	for _, c := range s.clients {
+		switch {
+		case c.silent(now):
+			silent = append(silent, c)
+		case c.retire > 0 && now > c.retire:
+			old = append(old, c)
+		case c.unsure(now):
+			unsure = append(unsure, c)
 		}
+	}
+	s.mu.Unlock()
+	for _, c := range silent {
+		c.end(packet.KeepAliveTimeout, "no packet within 1.5 times the keep alive") // [MQTT-3.1.2-22]
+	}
+	for _, c := range old {
+		c.end(packet.UseAnotherServer, "connections are renewed after a while, connect again")
+	}
+	for _, c := range unsure {
+		c.in.Load().renew()
 	}
 }
 
 func (s *Server) now() int64 { return int64(time.Since(s.start)) }
 
-// list returns the clients that pass.
-func (s *Server) list(pass func(*client) bool) []*client {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []*client
-	for _, c := range s.clients {
-		if pass(c) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
 func (s *Server) closeAll(code packet.ReasonCode) {
-	for _, c := range s.list(func(*client) bool { return true }) {
+	for _, c := range s.all() {
 		c.Close(code)
 	}
 }
@@ -150,76 +174,21 @@ func (s *Server) Len() int {
 
 // Word handles a word from another instance: a client id that was taken over there, or is to be closed.
 func (s *Server) Word(w session.Word) {
-	s.mu.Lock()
-	c := s.clients[w.ClientID]
-	s.mu.Unlock()
-	if c == nil {
-		return
-	}
-	switch w.Kind {
-	case "lost":
-		c.lose(w.Epoch)
-	case "kick":
-		c.Close(packet.AdministrativeAction)
-	}
-}
-
-// lose closes the connection if its epoch is not newer than one that was taken over. The word may come while the
-// session is being attached; attach looks again then.
-func (c *client) lose(e session.Epoch) {
-	for {
-		old := c.lostTo.Load()
-		if old >= uint64(e) || c.lostTo.CompareAndSwap(old, uint64(e)) {
-			break
+	for _, c := range s.of(w.ClientID) {
+		switch w.Kind {
+		case "lost":
+			c.lose(w.Epoch)
+		case "kick":
+			c.Close(packet.AdministrativeAction)
 		}
 	}
-	if c.attached.Load() && uint64(c.epoch) <= c.lostTo.Load() {
-		c.Close(packet.SessionTakenOver)
-	}
 }
 
-// Drain refuses new clients, says goodbye to all with the code, spread evenly over the given time, and waits until
-// their sessions are released or ctx ends.
-func (s *Server) Drain(ctx context.Context, code packet.ReasonCode, over time.Duration) error {
-	s.draining.Store(true)
-	list := s.list(func(*client) bool { return true })
-	if len(list) > 0 {
-		t := time.NewTicker(max(over/time.Duration(len(list)), time.Microsecond))
-		defer t.Stop()
-		for _, c := range list {
-			c.Close(code)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+// warn logs at most one warning a second, others at debug level: what fails for one client fails for thousands.
+func (s *Server) warn(msg string, args ...any) {
+	level, now, last := slog.LevelDebug, s.now(), s.warned.Load()
+	if (last == 0 || now-last > int64(time.Second)) && s.warned.CompareAndSwap(last, max(now, 1)) {
+		level = slog.LevelWarn
 	}
-	s.closeAll(code) // who slipped in
-	done := make(chan struct{})
-	go func() { s.gone.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// claim makes c the holder of its client id on this instance and returns the one before.
-func (s *Server) claim(c *client) (old *client) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old = s.clients[c.id]
-	s.clients[c.id] = c
-	return old
-}
-
-// forget removes c unless another connection has claimed its client id.
-func (s *Server) forget(c *client) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.clients[c.id] == c {
-		delete(s.clients, c.id)
-	}
+	s.cfg.Logger.Log(context.Background(), level, msg, args...)
 }

@@ -1,0 +1,62 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"lmqgate/adapter/packet"
+)
+
+// drainPace is the least time between two goodbyes while there is time: a few clients need not be kept waiting.
+const drainPace = 5 * time.Millisecond
+
+// Drain refuses new clients, says goodbye to all with the code, spread over the given time at most, and waits until
+// their sessions are released or ctx ends. Then those left are told at once.
+func (s *Server) Drain(ctx context.Context, code packet.ReasonCode, over time.Duration) error {
+	s.mu.Lock()
+	s.draining.Store(true) // under s.mu: who has not arrived by now will not
+	s.mu.Unlock()
+	s.farewell(ctx, code, over)
+	s.closeAll(code) // whom the end of ctx left out
+	select {
+	case <-s.released():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// farewell closes clients one after the other; it ends early with ctx.
+func (s *Server) farewell(ctx context.Context, code packet.ReasonCode, over time.Duration) {
+	list := s.all()
+	if len(list) == 0 {
+		return
+	}
+	pace := min(over/time.Duration(len(list)), drainPace)
+	start := time.Now()
+	for i, c := range list {
+		if wait := time.Until(start.Add(time.Duration(i) * pace)); wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+				return
+			}
+		}
+		c.Close(code)
+	}
+}
+
+// released returns a channel that is closed once no session is held.
+func (s *Server) released() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.staying == 0 {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	return s.empty
+}
