@@ -22,6 +22,7 @@ func (g *Gateway) openStore() error {
 			return fmt.Errorf("configure redis: %w", err)
 		}
 	}
+	opt.Protocol = 2 // nothing here needs RESP3, of which miniredis and proxies have their own ideas (HRANDFIELD)
 	redisstore.RedirectLogs(g.log)
 	raw := redis.NewUniversalClient(opt)
 	if g.fail.armed() {
