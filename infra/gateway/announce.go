@@ -15,12 +15,13 @@ func (g *Gateway) announce() {
 		return
 	}
 	var b strings.Builder
-	url := "ws://" + g.HTTPAddr().String() + g.cfg.WSPath
+	http := reachable(g.HTTPAddr())
+	url := "ws://" + http + g.cfg.WSPath
 	fmt.Fprintf(&b, "\n  lmqgate is running.\n\n    MQTT over WebSocket  %s\n", url)
 	if g.listeners.tcp != nil {
-		fmt.Fprintf(&b, "    MQTT over TCP        tcp://%s\n", g.listeners.tcp.Addr())
+		fmt.Fprintf(&b, "    MQTT over TCP        tcp://%s\n", reachable(g.listeners.tcp.Addr()))
 	}
-	fmt.Fprintf(&b, "    Health               http://%s/health/ready\n", g.HTTPAddr())
+	fmt.Fprintf(&b, "    Health               http://%s/health/ready\n", http)
 	fmt.Fprintf(&b, "\n  EMBEDDED: %s. Nothing survives a restart; not for production.\n", g.embeddedWords())
 	self, flag := selfCommand(), ""
 	if url != "ws://127.0.0.1:8080/mqtt" {
@@ -46,6 +47,18 @@ func selfCommand() string {
 		return "go run ."
 	}
 	return os.Args[0]
+}
+
+// reachable is an address to give to a client on this machine: one that listens everywhere cannot be dialled as it is.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func addrText(l net.Listener) string {

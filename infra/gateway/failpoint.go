@@ -33,6 +33,14 @@ func newFailpoint(spec string) *failpoint {
 
 func (f *failpoint) armed() bool { return f.name != "" }
 
+// hook is hit for package dispatch, nil when nothing is to happen.
+func (f *failpoint) hook() func(string) {
+	if !f.armed() {
+		return nil
+	}
+	return f.hit
+}
+
 // hit passes a point; it does not return at the chosen one.
 func (f *failpoint) hit(name string) {
 	if f.name == "" || f.name != "any" && f.name != name {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,7 @@ type Gateway struct {
 	http      *http.Server
 	metrics   *http.Server
 	listeners listeners
+	tls       *tls.Config // nil: no TLS
 	draining  atomic.Bool
 
 	background context.CancelFunc // ends the loops
@@ -115,6 +117,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.log.Warn(w)
 	}
+	if err := g.bind(); err != nil {
+		return err
+	}
 	if err := g.embedded.start(g); err != nil {
 		return err
 	}
@@ -125,12 +130,10 @@ func (g *Gateway) Start(ctx context.Context) error {
 		return err
 	}
 	g.assemble()
-	if err := g.openListeners(); err != nil {
-		return err
-	}
+	g.openServers()
+	g.lease.start()
 	loops, cancel := context.WithCancel(context.Background())
 	g.background = cancel
-	g.loop(func() { g.lease.run(loops) })
 	g.loop(func() { _ = g.matcher.Run(loops) })
 	g.loop(func() { g.committer.Run(loops) })
 	g.loop(func() { g.clients.Run(loops) })
@@ -163,25 +166,32 @@ func (g *Gateway) assemble() {
 		OnRollback: g.reassert, Stale: g.cfg.StaleRegistry, Logger: g.log, Registerer: g.reg,
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
-		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Failpoint: g.fail.hit, Logger: g.log, Registerer: g.reg,
+		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
 		Window: int(g.cfg.ReceiveMaximum), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
-			names := brokerNames(added)
-			go g.hub.BrokersAdded(names)
+			g.hub.BrokersAdded(brokerNames(added))
 		}
 	})
 	g.clients = client.NewServer(client.Deps{
-		Sessions: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
+		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: g.verifier(), Lease: g.lease,
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
-		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: g.cfg.SessionExpiryMax,
+		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		MaxSubscriptions: g.cfg.MaxSubscriptions, Logger: g.log, Register: g.reg,
 	})
+}
+
+// orNone is a duration of which 0 means none, for a Config in which 0 means the default.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
@@ -197,24 +207,15 @@ func (g *Gateway) reassert() {
 	})
 }
 
-// Stop ends the instance in order. Whatever ctx cuts short ends at once; nothing acknowledged is lost by that.
+// lastWords bounds what has to be said after the deadline of Stop, if Redis answers at all.
+const lastWords = time.Second
+
+// Stop ends the instance in order, also after a Start that failed half-way. Whatever ctx cuts short ends at once;
+// nothing acknowledged is lost by that.
 func (g *Gateway) Stop(ctx context.Context) error {
 	g.draining.Store(true)
 	var errs []error
-	if g.transport != nil {
-		g.transport.StopAccepting()
-	}
-	g.listeners.close()
-	if g.clients != nil {
-		errs = append(errs, g.clients.Drain(ctx, packet.ServerShuttingDown, drainSpread(ctx)))
-		g.transport.CloseAll(transport.StatusGoingAway, "shutting down")
-		if err := g.transport.Wait(ctx); err != nil {
-			g.transport.AbortAll()
-			last, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			errs = append(errs, g.transport.Wait(last))
-		}
-	}
+	errs = append(errs, g.stopClients(ctx))
 	if g.dispatch != nil {
 		errs = append(errs, g.dispatch.Close(ctx))
 	}
@@ -222,9 +223,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		g.hub.Close()
 	}
 	g.stopHTTP()
-	if g.store != nil && g.background != nil {
-		errs = append(errs, g.store.Leave(ctx, g.id))
-	}
+	errs = append(errs, g.leave())
 	if g.background != nil {
 		g.background()
 		g.loops.Wait()
@@ -236,8 +235,45 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	if g.closeRaw != nil {
 		errs = append(errs, g.closeRaw())
 	}
+	if g.transport != nil { // who still waited for Redis does so no longer
+		last, cancel := context.WithTimeout(context.Background(), lastWords)
+		defer cancel()
+		errs = append(errs, g.transport.Wait(last))
+	}
 	g.embedded.stop()
 	return errors.Join(errs...)
+}
+
+// stopClients says goodbye to every client and ends every connection.
+func (g *Gateway) stopClients(ctx context.Context) error {
+	if g.transport == nil { // never got so far
+		return nil
+	}
+	g.transport.StopAccepting()
+	g.listeners.close()
+	err := g.clients.Drain(ctx, packet.ServerShuttingDown, drainSpread(ctx))
+	g.transport.CloseAll(transport.StatusGoingAway, "shutting down")
+	if g.transport.Wait(ctx) == nil {
+		return err
+	}
+	g.transport.AbortAll()
+	last, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	_ = g.transport.Wait(last) // Stop looks again at the end
+	return err
+}
+
+// leave ends the heartbeat and tells the others, who then need not wait until it has lapsed.
+func (g *Gateway) leave() error {
+	if g.lease == nil {
+		return nil
+	}
+	if beaten := g.lease.stop(); !beaten {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	return g.store.Leave(ctx, g.id)
 }
 
 // drainSpread is over how long goodbyes are spread: most of the time that is left.

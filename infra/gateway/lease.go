@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,18 +21,40 @@ type lease struct {
 	store session.Instances
 	id    string
 	log   *slog.Logger
-	start time.Time
-	until atomic.Int64 // ns since start
+	base  time.Time
+	until atomic.Int64 // ns since base
 	first chan struct{}
-	once  sync.Once
+
+	end  context.CancelFunc // ends beating
+	done chan struct{}      // closed when it has
 }
 
 func newLease(store session.Instances, id string, log *slog.Logger) *lease {
-	return &lease{store: store, id: id, log: log, start: time.Now(), first: make(chan struct{})}
+	return &lease{store: store, id: id, log: log, base: time.Now(), first: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Valid reports whether the instance may act for its sessions.
-func (l *lease) Valid() bool { return int64(time.Since(l.start)) < l.until.Load() }
+func (l *lease) Valid() bool { return int64(time.Since(l.base)) < l.until.Load() }
+
+// start begins to beat, until stop.
+func (l *lease) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.end = cancel
+	go func() {
+		defer close(l.done)
+		l.run(ctx)
+	}()
+}
+
+// stop returns when no further heartbeat can follow, and reports whether there may ever have been one.
+func (l *lease) stop() bool {
+	if l.end == nil {
+		return false
+	}
+	l.end()
+	<-l.done
+	return true
+}
 
 // wait returns when the first heartbeat has got through, or after a moment.
 func (l *lease) wait(ctx context.Context) {
@@ -46,25 +67,27 @@ func (l *lease) wait(ctx context.Context) {
 
 // run beats until ctx ends.
 func (l *lease) run(ctx context.Context) {
-	failing := false
+	failing, beaten := false, false
 	for {
 		began := time.Now()
 		err := l.beat(ctx)
 		pause := leaseEvery
 		switch {
+		case ctx.Err() != nil:
+			return
 		case err == nil:
-			l.until.Store(int64(began.Sub(l.start) + leaseValid))
-			l.once.Do(func() { close(l.first) })
+			l.until.Store(int64(began.Sub(l.base) + leaseValid))
 			if failing {
 				l.log.Info("heartbeat is back")
 			}
-			failing = false
-		case ctx.Err() != nil:
-			return
-		default:
-			if !failing {
-				l.log.Warn("heartbeat failed; clients are refused and connections close when the lease ends", "error", err)
+			if !beaten {
+				close(l.first)
 			}
+			failing, beaten = false, true
+		case !failing:
+			l.log.Warn(l.trouble(beaten), "error", err)
+			fallthrough
+		default:
 			failing, pause = true, 500*time.Millisecond
 		}
 		select {
@@ -73,6 +96,14 @@ func (l *lease) run(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// trouble says what a failed heartbeat means.
+func (l *lease) trouble(beaten bool) string {
+	if !beaten {
+		return "Redis cannot be reached; clients are refused until it can"
+	}
+	return "heartbeat in Redis failed; without another soon, clients are refused and connections close"
 }
 
 func (l *lease) beat(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -31,19 +32,11 @@ func (l *listeners) close() {
 	}
 }
 
-// openListeners binds every address and makes the servers on them.
-func (g *Gateway) openListeners() error {
-	tlsConfig, err := g.tlsConfig()
-	if err != nil {
+// bind opens every address before anything is started, so that what a person has to put right is said at once.
+func (g *Gateway) bind() (err error) {
+	if g.tls, err = g.tlsConfig(); err != nil {
 		return err
 	}
-	g.transport = transport.New(transport.Config{
-		Path: g.cfg.WSPath, Origins: g.cfg.WSOrigins, ReadLimit: int64(4 * g.cfg.MaxPacketSize),
-		ConnectTimeout: g.cfg.ConnectTimeout, MaxConnections: g.cfg.MaxConnections,
-		TrustedProxies: g.cfg.TrustedProxies, ProxyProtocol: g.cfg.ProxyProtocol,
-		TLS: tlsConfig, Logger: g.log, Registerer: g.reg,
-	}, func(c *transport.Conn) { g.clients.Serve(conn{c}) })
-
 	l := &g.listeners
 	if l.http, err = listen("PORT", net.JoinHostPort(g.cfg.BindAddr, strconv.Itoa(g.cfg.Port))); err != nil {
 		return err
@@ -55,7 +48,8 @@ func (g *Gateway) openListeners() error {
 		case g.cfg.MQTTTCPAddrSet:
 			return err
 		default:
-			g.log.Warn("MQTT over TCP is off: its default address is in use; set MQTT_TCP_ADDR to choose another", "address", g.cfg.MQTTTCPAddr)
+			g.log.Warn("MQTT over TCP is off: its default address cannot be used; set MQTT_TCP_ADDR to another one, or to off",
+				"address", g.cfg.MQTTTCPAddr, "error", errors.Unwrap(err))
 		}
 	}
 	if g.cfg.MQTTTLSAddr != "" {
@@ -67,25 +61,54 @@ func (g *Gateway) openListeners() error {
 		if l.metrics, err = listen("METRICS_ADDR", g.cfg.MetricsAddr); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// openServers makes the servers on the open sockets.
+func (g *Gateway) openServers() {
+	g.transport = transport.New(transport.Config{
+		Path: g.cfg.WSPath, Origins: g.cfg.WSOrigins, ReadLimit: int64(4 * g.cfg.MaxPacketSize),
+		ConnectTimeout: g.cfg.ConnectTimeout, MaxConnections: g.cfg.MaxConnections,
+		TrustedProxies: g.cfg.TrustedProxies, ProxyProtocol: g.cfg.ProxyProtocol,
+		TLS: g.tls, Logger: g.log, Registerer: g.reg,
+	}, func(c *transport.Conn) { g.clients.Serve(conn{c}) })
+	errorLog := slog.NewLogLogger(g.log.Handler(), slog.LevelWarn)
+	if g.listeners.metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // this listener is the operator's own
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog}
 	}
 	g.http = &http.Server{
 		Handler: g.mux(), ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: errorLog,
 	}
-	return nil
 }
 
 func listen(name, addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: cannot listen on %s: %w", name, addr, err)
+		hint := "another address"
+		if name == "PORT" {
+			hint = "another port, 0 is any free one"
+		}
+		return nil, fmt.Errorf("%s: cannot listen on %s: %w; set %s to %s", name, addr, reason(err), name, hint)
 	}
 	return ln, nil
+}
+
+// reason is a failure of the network without the words around it, which repeat the address.
+func reason(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
+	}
+	if call := (*os.SyscallError)(nil); errors.As(err, &call) {
+		err = call.Err
+	}
+	return err
 }
 
 // tlsConfig reads the files that TLS_CERT_FILE and its companions name.
