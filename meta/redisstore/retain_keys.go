@@ -12,7 +12,7 @@ import (
 
 // retainShards is how many slots the retained messages are spread over, by the first level of the topic. It is part of
 // the stored format.
-const retainShards = 64
+const retainShards = 16
 
 // retainEntry begins every entry of an index. Entries of another format begin with another byte.
 const retainEntry = "\x01"

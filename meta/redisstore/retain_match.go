@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -49,9 +48,8 @@ func (r *Retained) match(ctx context.Context, filter, cursor string, limit int) 
 	if limit <= 0 {
 		limit = retainPage
 	}
-	levels := strings.Split(filter, "/")
 	first, last := 0, retainShards-1
-	if !topic.IsWildcard(levels[0]) {
+	if filter[0] != '+' && filter[0] != '#' {
 		first = retainShard(filter)
 		last = first
 	}
@@ -59,7 +57,7 @@ func (r *Retained) match(ctx context.Context, filter, cursor string, limit int) 
 	if err != nil {
 		return nil, "", err
 	}
-	hits, at, err := r.find(ctx, levels, at, last, min(limit, retainMaxPage))
+	hits, at, err := r.find(ctx, treeOrder(filter), at, last, min(limit, retainMaxPage))
 	if err != nil {
 		return nil, "", err
 	}
@@ -97,12 +95,12 @@ type retainHit struct {
 	name  string
 }
 
-// find walks the indexes from a place on, and returns where to go on: behind the last shard if that was all.
-func (r *Retained) find(ctx context.Context, levels []string, at retainPlace, last, limit int) ([]retainHit, retainPlace, error) {
+// find walks the indexes with a filter in tree order from a place on, and returns where to go on: behind the last shard if that was all.
+func (r *Retained) find(ctx context.Context, filter string, at retainPlace, last, limit int) ([]retainHit, retainPlace, error) {
 	var hits []retainHit
 	shards := 1
 	for trip := 0; trip < retainTrips && len(hits) < limit && at.shard <= last; trip++ {
-		walks, err := r.walkShards(ctx, levels, at, min(shards, last-at.shard+1), limit-len(hits))
+		walks, err := r.walkShards(ctx, filter, at, min(shards, last-at.shard+1), limit-len(hits))
 		if err != nil {
 			return nil, at, err
 		}
@@ -141,16 +139,12 @@ type retainWalk struct {
 }
 
 // walkShards walks the indexes of n shards at once, the first from the given place on, the others from their start.
-func (r *Retained) walkShards(ctx context.Context, levels []string, at retainPlace, n, limit int) ([]retainWalk, error) {
+func (r *Retained) walkShards(ctx context.Context, filter string, at retainPlace, n, limit int) ([]retainWalk, error) {
 	t := r.store.trip()
 	cmds := make([]*redis.Cmd, n)
 	for i := range cmds {
-		args := make([]any, 4, 4+len(levels))
-		args[0], args[1], args[2], args[3] = at.from, limit, retainLooks, retainNameBytes
-		for _, level := range levels {
-			args = append(args, level)
-		}
-		cmds[i] = t.run(ctx, r.walk, []string{r.store.keys.retained(at.shard).index()}, args...)
+		cmds[i] = t.run(ctx, r.walk, []string{r.store.keys.retained(at.shard).index()},
+			at.from, limit, retainLooks, retainNameBytes, filter)
 		at = retainPlace{shard: at.shard + 1}
 	}
 	if err := t.send(ctx); err != nil {

@@ -3,23 +3,29 @@
 -- level's branch in one piece: what cannot match is skipped branch by branch, with one look for each.
 -- KEYS  1 ret:{r}:i
 -- ARGV  1 where to begin, '' = at the start  2 topics to return at most  3 entries to look at at most  4 bytes of them
---       5.. the levels of the filter
+--       5 filter, with NUL in the place of '/'
 -- Returns {1, entries looked at, where to go on, topics...}; {0, entries looked at, '', topics...} when that was all.
 -- Topics are returned with NUL in the place of '/'.
 
 local from, want, looks, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local f, plus, hash, depth = {}, {}, false, #ARGV - 4
-if ARGV[#ARGV] == '#' then hash, depth = true, depth - 1 end
-for i = 1, depth do
-  f[i] = ARGV[4 + i]
-  plus[i] = f[i] == '+' and i or plus[i - 1] -- the last '+' up to here
+local filter, f, begins, stops, plus, depth = ARGV[5], {}, {}, {}, {}, 0
+local at = 1
+while at do -- the levels and where they stand
+  local nul = string.find(filter, '\0', at, true)
+  depth = depth + 1
+  begins[depth], stops[depth] = at, (nul or #filter + 1) - 1
+  f[depth] = string.sub(filter, at, stops[depth])
+  plus[depth] = f[depth] == '+' and depth or plus[depth - 1] -- the last '+' up to here
+  at = nul and nul + 1
 end
+local hash = f[depth] == '#'
+if hash then depth = depth - 1 end
 local wild = depth == 0 or f[1] == '+'
 
 -- Strings are compared here, since Lua's '<' goes by the locale.
 local function less(a, b)
   for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
+    local x, y = string.byte(a, i, i), string.byte(b, i, i)
     if x ~= y then return x < y end
   end
   return #a < #b
@@ -30,7 +36,7 @@ local function descend(prefix, i)
   local j = i
   while j <= depth and f[j] ~= '+' do j = j + 1 end
   if j == i then return prefix end
-  return prefix .. table.concat(f, '\0', i, j - 1) .. (j <= depth and '\0' or '')
+  return prefix .. string.sub(filter, begins[i], stops[j - 1]) .. (j <= depth and '\0' or '')
 end
 
 local found, looked, size = {}, 0, 0
@@ -61,11 +67,11 @@ while from do
   local topic = read(from, '(\2', 1)[1]
   if not topic then
     from = nil
-  elseif wild and string.byte(topic) == 36 then -- '$' [MQTT-4.7.2-1]
+  elseif wild and string.byte(topic, 1, 1) == 36 then -- '$' [MQTT-4.7.2-1]
     from = '%' -- the byte behind '$'
   elseif depth == 0 then
     found[#found + 1] = topic
-    if string.byte(topic) < 36 then
+    if string.byte(topic, 1, 1) < 36 then
       from = branch(topic, '(\1$') or '%'
     else
       from = branch(topic, '(\2')
