@@ -361,6 +361,20 @@ func (d *device) publish(topic string, qos byte, payload string, done func(packe
 	d.transmit(o)
 }
 
+// unheard publishes empty messages until the answer is that nobody subscribes: an instance may take a filter for held for
+// some seconds after the last holder left.
+func (d *device) unheard(topic string) {
+	d.t.Helper()
+	eventually(d.t, soon, func() error {
+		code := make(chan packet.ReasonCode, 1)
+		d.publish(topic, 1, "", func(c packet.ReasonCode) { code <- c })
+		if c := <-code; c != packet.NoMatchingSubscribers {
+			return fmt.Errorf("PUBACK %v although nobody subscribes to %s any more", c, topic)
+		}
+		return nil
+	})
+}
+
 // flushed waits until everything published is acknowledged to the end.
 func (d *device) flushed(limit time.Duration) {
 	d.t.Helper()
