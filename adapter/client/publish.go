@@ -55,6 +55,8 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 		return packet.NoMatchingSubscribers, "", true
 	case err == nil:
 		return packet.Success, "", true
+	case errors.Is(err, errUnkept):
+		return 0, "", false
 	case errors.Is(err, message.ErrRefused) && c.version == packet.V5:
 		c.srv.warn("a message was refused", "client_id", c.id, "error", err)
 		if c.problems {

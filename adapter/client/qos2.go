@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"time"
 
 	"lmqgate/adapter/packet"
@@ -136,6 +137,9 @@ func (in *inbound) prepare(r *received, key string, at message.Place, ready func
 	in.keep(r, ready)
 }
 
+// errUnkept ends a publication whose record could not be written; lost says why and closes the connection.
+var errUnkept = fmt.Errorf("packet id not recorded: %w", message.ErrAbandoned)
+
 // keep writes r; ready is called when that is done, or abandons the publication.
 func (in *inbound) keep(r *received, ready func(error)) {
 	in.mu.Lock()
@@ -146,7 +150,7 @@ func (in *inbound) keep(r *received, ready func(error)) {
 	}
 	in.write(r, func(err error) {
 		if err != nil {
-			err = message.ErrAbandoned
+			err = errUnkept
 		}
 		ready(err)
 	})

@@ -159,6 +159,10 @@ func (s *Server) look() {
 
 func (s *Server) now() int64 { return int64(time.Since(s.start)) }
 
+// Lapsed closes all clients because the lease of the instance had ended, if only for a moment. When it returns, no packet
+// of theirs is handled any more.
+func (s *Server) Lapsed() { s.closeAll(packet.ServerBusy) }
+
 func (s *Server) closeAll(code packet.ReasonCode) {
 	for _, c := range s.all() {
 		c.Close(code)
