@@ -14,13 +14,13 @@ import (
 
 // Bounds of one page.
 const (
-	retainPage      = 100       // messages, where the caller does not say
-	retainMaxPage   = 1000      // messages
-	retainLooks     = 500       // index entries that one script looks at
-	retainNameBytes = 256 << 10 // bytes of them
-	retainBytes     = 1 << 20   // bytes of values, more only by the last one of each script
-	retainReads     = 64        // values that one script reads
-	retainTrips     = 8         // round trips to find topics
+	retainPage      = 100      // messages, where the caller does not say
+	retainMaxPage   = 1000     // messages
+	retainLooks     = 500      // index entries that one script looks at
+	retainNameBytes = 64 << 10 // bytes of them
+	retainBytes     = 1 << 20  // bytes of values, more only by the last one of each script
+	retainReads     = 64       // values that one script reads
+	retainTrips     = 8        // round trips to find topics
 )
 
 // Match returns a page; see retain.Store. A filter without wildcards takes one command. Otherwise the walks through the

@@ -23,9 +23,12 @@ if hash then depth = depth - 1 end
 local wild = depth == 0 or f[1] == '+'
 
 -- Strings are compared here, since Lua's '<' goes by the locale.
+local sub, byte = string.sub, string.byte
 local function less(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i, i), string.byte(b, i, i)
+  local i, n = 1, math.min(#a, #b)
+  while i + 15 <= n and sub(a, i, i + 15) == sub(b, i, i + 15) do i = i + 16 end
+  for k = i, n do
+    local x, y = byte(a, k, k), byte(b, k, k)
     if x ~= y then return x < y end
   end
   return #a < #b
@@ -36,7 +39,7 @@ local function descend(prefix, i)
   local j = i
   while j <= depth and f[j] ~= '+' do j = j + 1 end
   if j == i then return prefix end
-  return prefix .. string.sub(filter, begins[i], stops[j - 1]) .. (j <= depth and '\0' or '')
+  return prefix .. sub(filter, begins[i], stops[j - 1]) .. (j <= depth and '\0' or '')
 end
 
 local found, looked, size = {}, 0, 0
@@ -45,9 +48,25 @@ local function read(min, max, n)
   looked, size = looked + math.max(#entries, 1), size + #min
   for i, entry in ipairs(entries) do
     size = size + #entry
-    entries[i] = string.sub(entry, 2)
+    entries[i] = sub(entry, 2)
   end
   return entries
+end
+
+-- The first entry from a place on. Some more are read with it, the more the oftener the next one was among them.
+local block, used, ahead = {}, 0, 4
+local function seek(min)
+  local left = #block - used
+  while used < #block do
+    used = used + 1
+    if not less(block[used], min) then
+      ahead = math.min(2 * ahead, 32)
+      return block[used]
+    end
+  end
+  if left > 0 then ahead = 2 end
+  block, used = read(min, '(\2', math.max(math.min(ahead, looks - looked), 1)), 1
+  return block[1]
 end
 
 -- All below and behind a topic that matched a filter ending in '#', up to the end of its branch. Returns where to go on
@@ -63,15 +82,15 @@ end
 
 if from == '' then from = descend('', 1) end
 while from do
-  if #found >= want or looked >= looks or size >= bytes then return {1, looked, from, unpack(found)} end
-  local topic = read(from, '(\2', 1)[1]
+  if #found >= want or (used >= #block and (looked >= looks or size >= bytes)) then return {1, looked, from, unpack(found)} end
+  local topic = seek(from)
   if not topic then
     from = nil
-  elseif wild and string.byte(topic, 1, 1) == 36 then -- '$' [MQTT-4.7.2-1]
+  elseif wild and byte(topic, 1, 1) == 36 then -- '$' [MQTT-4.7.2-1]
     from = '%' -- the byte behind '$'
   elseif depth == 0 then
     found[#found + 1] = topic
-    if string.byte(topic, 1, 1) < 36 then
+    if byte(topic, 1, 1) < 36 then
       from = branch(topic, '(\1$') or '%'
     else
       from = branch(topic, '(\2')
@@ -80,14 +99,14 @@ while from do
     local ends, at, i, match, next = {}, 1, 1, false, nil
     local function leave(level) -- behind the branch of the last '+' up to level
       local j = plus[level]
-      return j and string.sub(topic, 1, ends[j]) .. '\1'
+      return j and sub(topic, 1, ends[j]) .. '\1'
     end
     while true do
       local nul = string.find(topic, '\0', at, true)
       ends[i] = (nul or #topic + 1) - 1
-      local level = string.sub(topic, at, ends[i])
+      local level = sub(topic, at, ends[i])
       if f[i] ~= '+' and level ~= f[i] then
-        if less(level, f[i]) then next = descend(string.sub(topic, 1, at - 1), i) else next = leave(i - 1) end
+        if less(level, f[i]) then next = descend(sub(topic, 1, at - 1), i) else next = leave(i - 1) end
         break
       elseif i == depth then
         match = hash or not nul
@@ -101,7 +120,7 @@ while from do
     end
     if match then
       found[#found + 1] = topic
-      if hash then next = branch(topic, '(\1' .. string.sub(topic, 1, ends[depth]) .. '\1') end
+      if hash then next = branch(topic, '(\1' .. sub(topic, 1, ends[depth]) .. '\1') end
       next = next or leave(depth)
     end
     from = next
