@@ -184,6 +184,7 @@ func (g *Gateway) assemble() {
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		MaxSubscriptions: g.cfg.MaxSubscriptions, Logger: g.log, Register: g.reg,
 	})
+	g.lease.lapsed = g.clients.Lapsed
 }
 
 // orNone is a duration of which 0 means none, for a Config in which 0 means the default.

@@ -25,6 +25,8 @@ type lease struct {
 	until atomic.Int64 // ns since base
 	first chan struct{}
 
+	lapsed func() // called when the lease is had again after it had ended, before it is valid again
+
 	end  context.CancelFunc // ends beating
 	done chan struct{}      // closed when it has
 }
@@ -76,6 +78,10 @@ func (l *lease) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
+			if beaten && !l.Valid() { // others may have taken this instance for dead and released what its clients held
+				l.log.Warn("the lease had ended, closing all connections")
+				l.lapsed()
+			}
 			l.until.Store(int64(began.Sub(l.base) + leaseValid))
 			if failing {
 				l.log.Info("heartbeat is back")
