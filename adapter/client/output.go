@@ -12,7 +12,7 @@ import (
 const (
 	fullBytes = 128 << 10 // beyond, deliveries wait in their queues
 	keepBytes = 16 << 10  // larger buffers are not kept for reuse
-	stuckSize = 4 << 20   // acknowledgements nobody reads: the connection is cut. Exceeded by one packet at most
+	stuckSize = 4 << 20   // answers that nobody reads: the connection is cut
 )
 
 // byeTimeout bounds what is still written once the connection is closing.
@@ -28,6 +28,7 @@ type output struct {
 
 	mu      sync.Mutex // protects the fields below
 	buf     *[]byte
+	answers int  // bytes of buf that are no deliveries, which Full bounds
 	writing bool // a goroutine is at it
 	full    bool // Full was answered with true: wake the delivery when there is room
 	ended   bool // no more bytes are taken
@@ -65,6 +66,7 @@ func (o *output) add(p packet.Packet) error {
 	b, err := packet.AppendWithin(*o.buf, p, o.c.version, uint32(o.c.maxPacket))
 	if err == nil {
 		o.c.srv.metrics.transmitted(p.Type())
+		o.answers += len(b) - len(*o.buf)
 		o.gathered(b)
 		return nil
 	}
@@ -86,7 +88,7 @@ func (o *output) open() bool {
 	if o.buf == nil {
 		o.buf = buffers.Get().(*[]byte)
 	}
-	if len(*o.buf) > stuckSize {
+	if o.answers > stuckSize {
 		o.giveUp()
 		return false
 	}
@@ -199,7 +201,7 @@ func (o *output) take() (b *[]byte, wake bool) {
 		}
 		_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
 		wake = o.full
-		o.buf, o.full = nil, false
+		o.buf, o.answers, o.full = nil, 0, false
 		return b, wake
 	}
 	if o.bye != nil {

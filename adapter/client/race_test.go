@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,9 +124,9 @@ func TestAttachUnanswered(t *testing.T) {
 // TestReleaseFails: a session whose release failed is released later, without the instance's end.
 func TestReleaseFails(t *testing.T) {
 	run(t, Config{}, func(t *testing.T, r *rig) {
-		away := true
+		var back atomic.Bool
 		r.store.onDetach = func(string) error {
-			if away {
+			if !back.Load() {
 				return errNoRoute
 			}
 			return nil
@@ -135,10 +136,10 @@ func TestReleaseFails(t *testing.T) {
 			p.want("CONNACK 00")
 			p.send(&packet.Disconnect{}).want("closed 00")
 		}
-		back := r.dial(v5, false, nil).send(connect(v5, "c1")) // its earlier connection's failure is not its own
-		back.want("CONNACK 00")
+		again := r.dial(v5, false, nil).send(connect(v5, "c1")) // its earlier connection's failure is not its own
+		again.want("CONNACK 00")
 		time.Sleep(5 * time.Second)
-		away = false
+		back.Store(true)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		for i, want := range []string{"", "i1", ""} {
