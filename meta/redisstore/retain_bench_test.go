@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,6 +50,11 @@ func BenchmarkRetainedSet(b *testing.B) {
 func BenchmarkRetainedMatch(b *testing.B) {
 	r, on, _ := benchRetained(b)
 	fill(b, on, 300_000)
+	b.Cleanup(func() {
+		eachFilled(b, on, 300_000, func(pipe redis.Pipeliner, index, value, _ string) {
+			pipe.Del(context.Background(), index, value)
+		})
+	})
 	for _, filter := range []string{"site/3/dev/7/temp", "site/3/dev/7/#", "site/+/dev/7/rare", "+/+/dev/7/rare", "site/3/dev/+/rare", "site/3/#"} {
 		b.Run(strings.ReplaceAll(filter, "/", ":"), func(b *testing.B) {
 			var pages, found int

@@ -124,27 +124,36 @@ func TestRetainedLooks(t *testing.T) {
 // fill puts topics behind the store's back, which is faster: 10 sites with devices, and a few rare ones.
 func fill(t testing.TB, on *server, topics int) {
 	t.Helper()
-	pipe := on.raw.Pipeline()
-	put := func(name string) {
-		index, value := redisstore.RetainKeys(on.config.Prefix, name)
+	eachFilled(t, on, topics, func(pipe redis.Pipeliner, index, value, name string) {
 		pipe.ZAdd(t.Context(), index, redis.Z{Member: "\x01" + strings.ReplaceAll(name, "/", "\x00")})
 		pipe.Set(t.Context(), value, "\x01\x00\x00\x00\x00\x00\x00\x00x", 0)
+	})
+}
+
+// eachFilled calls put for each topic of fill and sends what it put into the pipeline.
+func eachFilled(t testing.TB, on *server, topics int, put func(pipe redis.Pipeliner, index, value, name string)) {
+	t.Helper()
+	pipe := on.raw.Pipeline()
+	send := func() {
+		if _, err := pipe.Exec(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each := func(name string) {
+		index, value := redisstore.RetainKeys(on.config.Prefix, name)
+		put(pipe, index, value, name)
 		if pipe.Len() >= 2000 {
-			if _, err := pipe.Exec(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			send()
 		}
 	}
 	for i := range topics {
-		put(fmt.Sprintf("site/%d/dev/%d/temp", i%10, i/10))
+		each(fmt.Sprintf("site/%d/dev/%d/temp", i%10, i/10))
 	}
 	for i := range 10 {
-		put(fmt.Sprintf("site/%d/dev/7/rare", i))
+		each(fmt.Sprintf("site/%d/dev/7/rare", i))
 	}
-	put("only/rare")
-	if _, err := pipe.Exec(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	each("only/rare")
+	send()
 }
 
 func counterValue(t *testing.T, g prometheus.Gatherer, name string) float64 {
