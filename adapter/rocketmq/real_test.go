@@ -2,6 +2,7 @@ package rocketmq_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -45,6 +46,18 @@ func started(t testing.TB, cfg rocketmq.Config) *rocketmq.Client {
 	return c
 }
 
+// sendUntilStored sends, and sends again what the broker threw out because it was busy. done is called once.
+func sendUntilStored(ctx context.Context, c *rocketmq.Client, m rocketmq.OutMessage, done func(error)) {
+	again := m
+	c.Send(&again, func(_ rocketmq.SendResult, err error) {
+		if errors.Is(err, rocketmq.ErrBusy) && ctx.Err() == nil {
+			time.AfterFunc(50*time.Millisecond, func() { sendUntilStored(ctx, c, m, done) })
+			return
+		}
+		done(err)
+	})
+}
+
 // send sends and waits.
 func send(t testing.TB, c *rocketmq.Client, m *rocketmq.OutMessage) (rocketmq.SendResult, error) {
 	t.Helper()
@@ -53,9 +66,14 @@ func send(t testing.TB, c *rocketmq.Client, m *rocketmq.OutMessage) (rocketmq.Se
 		err error
 	}
 	done := make(chan outcome, 1)
-	c.Send(m, func(r rocketmq.SendResult, err error) { done <- outcome{r, err} })
-	o := <-done
-	return o.r, o.err
+	for {
+		again := *m
+		c.Send(&again, func(r rocketmq.SendResult, err error) { done <- outcome{r, err} })
+		o := <-done
+		if !errors.Is(o.err, rocketmq.ErrBusy) || t.Context().Err() != nil {
+			return o.r, o.err
+		}
+	}
 }
 
 // collector is a Sink that passes messages on.
@@ -203,7 +221,7 @@ func TestRealManyWatches(t *testing.T) {
 	for _, name := range names {
 		slots <- struct{}{}
 		wg.Add(1)
-		c.Send(&rocketmq.OutMessage{Queue: q, Tag: "MQTT_COMMON", Dispatch: []string{name}, Body: []byte(name)}, func(_ rocketmq.SendResult, err error) {
+		sendUntilStored(ctx, c, rocketmq.OutMessage{Queue: q, Tag: "MQTT_COMMON", Dispatch: []string{name}, Body: []byte(name)}, func(err error) {
 			if err != nil {
 				t.Error(err)
 			}
