@@ -58,6 +58,13 @@ func sendUntilStored(ctx context.Context, c *rocketmq.Client, m rocketmq.OutMess
 	})
 }
 
+// stored is sendUntilStored that waits.
+func stored(ctx context.Context, c *rocketmq.Client, m *rocketmq.OutMessage) error {
+	done := make(chan error, 1)
+	sendUntilStored(ctx, c, *m, func(err error) { done <- err })
+	return <-done
+}
+
 // send sends and waits.
 func send(t testing.TB, c *rocketmq.Client, m *rocketmq.OutMessage) (rocketmq.SendResult, error) {
 	t.Helper()
@@ -66,14 +73,9 @@ func send(t testing.TB, c *rocketmq.Client, m *rocketmq.OutMessage) (rocketmq.Se
 		err error
 	}
 	done := make(chan outcome, 1)
-	for {
-		again := *m
-		c.Send(&again, func(r rocketmq.SendResult, err error) { done <- outcome{r, err} })
-		o := <-done
-		if !errors.Is(o.err, rocketmq.ErrBusy) || t.Context().Err() != nil {
-			return o.r, o.err
-		}
-	}
+	c.Send(m, func(r rocketmq.SendResult, err error) { done <- outcome{r, err} })
+	o := <-done
+	return o.r, o.err
 }
 
 // collector is a Sink that passes messages on.
@@ -133,7 +135,7 @@ func TestRealSendAndWatch(t *testing.T) {
 				Queue: q, Tag: "MQTT_COMMON", Dispatch: []string{other, name},
 				Properties: map[string]string{"n": fmt.Sprint(i)}, Body: []byte("hello"),
 			}
-			if _, err := send(t, c, m); err != nil {
+			if err := stored(ctx, c, m); err != nil {
 				t.Fatal(err)
 			}
 			got := <-sink.messages
@@ -165,7 +167,7 @@ func TestRealFindKey(t *testing.T) {
 		}
 		since := time.Now()
 		m := &rocketmq.OutMessage{Queue: q, Tag: "MQTT_COMMON", Body: []byte("x")}
-		if _, err := send(t, c, m); err != nil {
+		if err := stored(ctx, c, m); err != nil {
 			t.Fatal(err)
 		}
 		for key, want := range map[string]bool{m.Key: true, rocketmq.NewKey(): false} {
