@@ -39,6 +39,21 @@ func gotExactly(t testing.TB, d *device, prefix string, wanted []string) {
 	}
 }
 
+// gotInOrder is gotExactly for QoS 1 over several connections: a message may come again, its first time counts.
+func gotInOrder(t testing.TB, d *device, prefix string, wanted []string) {
+	t.Helper()
+	d.within(soon, func() bool {
+		seen := map[string]bool{}
+		for _, a := range d.got {
+			seen[a.payload] = true
+		}
+		return !slices.ContainsFunc(wanted, func(p string) bool { return !seen[p] })
+	})
+	if diff := difference(wanted, firsts(payloads(d.received(with(prefix))))); diff != "" {
+		t.Errorf("%s, messages %s...: %s", d.id, prefix, diff)
+	}
+}
+
 // difference says in few words how got differs from wanted, "" if it does not.
 func difference(wanted, got []string) string {
 	if slices.Equal(wanted, got) {

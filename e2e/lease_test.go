@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -80,9 +79,9 @@ func TestPausedInstance(t *testing.T) {
 		bystander := dialed(t, paused.tcp, packet.V5)
 		bystander.connect(t, session("bystander"))
 
-		must(t, paused.cmd.Process.Signal(syscall.SIGSTOP))
+		paused.pause()
 		began := time.Now()
-		defer func() { _ = paused.cmd.Process.Signal(syscall.SIGCONT) }()
+		defer paused.resume()
 		old.send(&packet.Publish{QoS: 1, PacketID: 7, Topic: f.topic("x"), Payload: []byte("through the paused one")})
 		d := connected(t, "client", packet.V5, other.tcp)
 		if !d.present[0] {
@@ -92,22 +91,22 @@ func TestPausedInstance(t *testing.T) {
 		publisher.publish(f.topic("x"), 1, "one", nil)
 		gotExactly(t, d, "", []string{"one"})
 		<-time.After(time.Until(began.Add(16 * time.Second))) // longer than the lease
-		must(t, paused.cmd.Process.Signal(syscall.SIGCONT))
+		paused.resume()
 		for name, w := range map[string]*wire{"client": old, "bystander": bystander} {
 			for _, p := range w.wantEnd(t) {
-				if p.Type() != packet.DISCONNECT {
+				if p.Type() != packet.DISCONNECT && p.Type() != packet.PUBLISH { // a message may come once more, an acknowledgement not
 					t.Errorf("the paused instance sent %s a %v", name, p.Type())
 				}
 			}
 		}
 		publisher.publish(f.topic("x"), 1, "two", nil)
-		gotExactly(t, d, "", []string{"one", "two"})
+		gotInOrder(t, d, "", []string{"one", "two"})
 		d.sane()
 		eventually(t, soon, func() error { return get("http://"+paused.http+"/health/ready", nil) })
 		d.disconnect()
 		must(t, d.connect(paused.tcp))
 		publisher.publish(f.topic("x"), 1, "three", nil)
-		gotExactly(t, d, "", []string{"one", "two", "three"})
+		gotInOrder(t, d, "", []string{"one", "two", "three"})
 		d.sane()
 	})
 }
