@@ -73,9 +73,9 @@ func retainLarge(t *testing.T, b *RetainedBackend) {
 	}
 	wantCount(t, s, len(stored))
 	wantMatches(t, s, stored, []string{
-		"#", "a/+", "/#", "big/+", "+/+", long[:40_000] + "/#", deep[:60_000] + "#", "+" + deep[:60_000] + "+/#",
-		strings.Repeat("+/", topic.MaxBytes/2) + "#",
-	}, 5)
+		"a/+", "big/+", long[:40_000] + "/#", deep[:60_000] + "#", "+" + deep[:2000] + "+/#", strings.Repeat("/+", 1000) + "/#",
+	}, 20)
+	wantMatches(t, s, stored, []string{"#"}, 5)
 	for name := range stored {
 		setRetained(t, s, retained(name, ""))
 	}
