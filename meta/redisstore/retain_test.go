@@ -290,7 +290,7 @@ func TestRetainedGhosts(t *testing.T) {
 	onServers(t, func(t *testing.T, open func(t *testing.T) *server) {
 		on := open(t)
 		r, ctx := on.retained(t, redisstore.RetainConfig{}), t.Context()
-		for i := range 25 {
+		for i := range 225 {
 			m := text(fmt.Sprint("g/", i), "x")
 			m.BornMillis = on.now(t).UnixMilli()
 			m.Properties = message.Properties{HasExpiry: true, Expiry: 1}
@@ -300,7 +300,7 @@ func TestRetainedGhosts(t *testing.T) {
 		}
 		on.pass(t, 1100*time.Millisecond)
 		index, _ := redisstore.RetainKeys(on.config.Prefix, "g/0")
-		for _, left := range []int64{15, 5, 0} {
+		for _, left := range []int64{215, 205, 195} {
 			if err := r.Set(ctx, text("g/new", "x")); err != nil {
 				t.Fatal(err)
 			}
@@ -310,6 +310,9 @@ func TestRetainedGhosts(t *testing.T) {
 		}
 		if n, err := r.Count(ctx); err != nil || n != 1 {
 			t.Errorf("count %d, %v", n, err)
+		}
+		if n := on.raw.ZCard(ctx, index).Val(); n != 96 {
+			t.Errorf("%d entries after the count, want 96", n)
 		}
 	})
 }
