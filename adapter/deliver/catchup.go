@@ -19,7 +19,9 @@ type plan struct {
 	next      int64
 	end       int64 // how far the queue was read by all when the pull began
 	locate    bool
-	verify    bool
+	known     bool   // the queue was seen as the cursor knew it, on this connection
+	passed    string // UNIQ_KEY that stands at next-1, "" if unknown
+	high      int64  // the highest offset that a message was seen at; -1: none
 	lastKey   string
 	lastStore int64
 	fails     int
@@ -33,7 +35,9 @@ type found struct {
 	exact    bool // and the message before it is the last one passed
 	reset    bool // the queue is not the one the cursor knew: find the place by store time
 	lost     int64
+	more     bool // there is something to read at next
 	verified bool
+	hole     bool // as far as can be told: there is no message to compare with
 }
 
 // pullFor reads for one cursor and hands the messages to it.
@@ -43,7 +47,13 @@ func (s *Session) pullFor(c *cursor) {
 		s.mu.Unlock()
 		return
 	}
-	p := plan{Ref{c.broker, c.sub.lmq}, c.next, c.q.end(), c.locate, c.verify, c.lastKey, c.lastStore, c.fails}
+	p := plan{
+		ref: Ref{c.broker, c.sub.lmq}, next: c.next, end: c.q.end(), locate: c.locate, known: !c.verify, passed: c.passed(), high: c.next - 1,
+		lastKey: c.lastKey, lastStore: c.lastStore, fails: c.fails,
+	}
+	if n := len(c.pends); n > 0 {
+		p.high = max(p.high, c.pends[n-1].offset)
+	}
 	s.mu.Unlock()
 
 	f, err := s.hub.pullPlanned(p)
@@ -74,7 +84,7 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 	case f.reset:
 		s.hub.metrics.resets.Inc()
 		s.hub.cfg.Logger.Warn("queue was reset, finding the position by store time", "client_id", s.clientID, "lmq", c.sub.lmq, "broker", c.broker)
-		if f.batch.Max < p.end {
+		if f.batch.Max < p.end || p.known { // it happened just now: what the others read is not what is there either
 			c.q.reset(c)
 		}
 		c.relocate()
@@ -89,11 +99,13 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 	if f.lost > 0 {
 		s.hub.metrics.expired.Add(float64(f.lost))
 	}
-	if f.verified {
-		c.verify = false
+	c.verify = false
+	if f.hole {
+		c.unpass()
 	}
+	c.q.checked()
 	c.skip(f.next)
-	c.behind = f.batch.Next < f.batch.Max || f.batch.Next == 0
+	c.behind = f.more || f.batch.Next < f.batch.Max
 	if len(f.batch.Entries) > 0 {
 		c.fails = 0
 		c.keepLocal(f.batch.Entries, f.batch.Next)
@@ -107,7 +119,6 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 	c.fails++ // should the queue say again that there is something to read, not at once
 	if f.batch.Max < p.end {
 		c.q.reset(c) // what the others read behind this end is gone
-		c.verify = c.lastKey != "" && c.lastAt == c.next-1
 	}
 }
 
@@ -133,44 +144,44 @@ func (h *Hub) pullPlanned(p plan) (found, error) {
 	switch {
 	case p.locate:
 		return h.byStoreTime(ctx, p)
-	case p.verify:
+	case p.passed != "":
 		return h.verified(ctx, p)
 	}
 	b, err := h.log.Pull(ctx, p.ref, p.next, h.cfg.PullMax)
 	switch {
 	case err != nil:
 		return found{}, err
-	case b.Moved && p.next > b.Max:
+	case b.Max <= p.high:
 		return found{batch: b, reset: true}, nil
 	case b.Moved:
-		return found{next: b.Min, lost: b.Min - p.next}, nil
+		return found{next: b.Min, lost: b.Min - p.next, more: true}, nil
 	case len(b.Entries) == 0 && b.Next <= p.next && p.next < b.Max:
 		if p.fails < holeTries {
 			return found{}, errHole
 		}
-		return found{next: p.next + 1, lost: 1}, nil
+		return found{next: p.next + 1, lost: 1, more: true}, nil
 	}
 	return found{batch: b, next: p.next}, nil
 }
 
 // verified reads from the last message the cursor passed and checks that it is still the same (decision 1).
 func (h *Hub) verified(ctx context.Context, p plan) (found, error) {
-	b, err := h.log.Pull(ctx, p.ref, p.next-1, h.cfg.PullMax)
+	b, err := h.log.Pull(ctx, p.ref, p.next-1, h.cfg.PullMax+1)
 	switch {
 	case err != nil:
 		return found{}, err
-	case b.Moved && p.next-1 < b.Min: // aged out: nothing to compare with
-		return found{next: max(b.Min, p.next), lost: max(0, b.Min-p.next), verified: true}, nil
-	case b.Moved || p.next > b.Max:
+	case b.Max <= p.high:
 		return found{batch: b, reset: true}, nil
+	case b.Moved: // aged out: nothing to compare with
+		return found{next: max(b.Min, p.next), lost: max(0, b.Min-p.next), more: true, verified: true}, nil
 	case len(b.Entries) == 0:
 		if p.fails < holeTries {
 			return found{}, errHole
 		}
-		return found{next: p.next, verified: true}, nil
+		return found{next: p.next, more: true, verified: true, hole: true}, nil
 	}
 	if first := b.Entries[0]; first.Offset == p.next-1 {
-		if first.Key != p.lastKey {
+		if first.Key != p.passed {
 			return found{batch: b, reset: true}, nil
 		}
 		b.Entries = b.Entries[1:]

@@ -47,7 +47,7 @@ type cursor struct {
 
 	place   place
 	locate  bool   // begin and next are not known: find the place by store time
-	verify  bool   // next-1 must still be the message lastKey
+	verify  bool   // restored: before anything else see whether the queue is still the one it was
 	behind  bool   // there is more to read than the queue's ring has: pull for itself
 	dirty   bool   // in Session.dirty
 	waiting bool   // in queue.waiting; protected by queue.mu
@@ -95,6 +95,27 @@ func (c *cursor) find(offset int64) *pend {
 		return &c.pends[i]
 	}
 	return nil
+}
+
+// passed is the UNIQ_KEY of the message at next-1, "" if it is not known.
+func (c *cursor) passed() string {
+	if p := c.find(c.next - 1); p != nil {
+		return p.key
+	}
+	if c.lastAt == c.next-1 {
+		return c.lastKey
+	}
+	return ""
+}
+
+// unpass forgets what stood at next-1.
+func (c *cursor) unpass() {
+	if p := c.find(c.next - 1); p != nil {
+		p.key = ""
+	}
+	if c.lastAt == c.next-1 {
+		c.lastKey = ""
+	}
 }
 
 // note records what became of the message at e.Offset and moves on behind it.

@@ -117,15 +117,16 @@ func (s *Session) resolve(c *cursor, e *Entry) resolution {
 				continue
 			}
 			o := sub.cursor(c.broker)
-			if o != nil && o.locate && sub.Seq < c.sub.Seq {
-				r.unsure = true
-			}
-			if o == nil || o.locate || offset < o.begin {
+			if o != nil && !o.locate && offset < o.begin {
 				continue
 			}
 			s.identify(sub)
-			r.qos = max(r.qos, sub.QoS)
-			if sub.Seq < r.owner.sub.Seq {
+			r.qos = max(r.qos, sub.QoS) // also if it is not certain: it may take this copy for its own later
+			switch {
+			case o == nil || sub.Seq > r.owner.sub.Seq:
+			case o.locate:
+				r.unsure = true
+			default:
 				r.owner, r.offset, r.retain = o, offset, sub.RetainAsPublished
 			}
 		}
@@ -151,7 +152,7 @@ type part struct {
 }
 
 // maxParts is how many keys a partSet remembers.
-const maxParts = 64
+const maxParts = 256
 
 // has reports whether a part was delivered with the QoS, or a higher one.
 func (p *partSet) has(key string, qos byte) bool {

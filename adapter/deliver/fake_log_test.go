@@ -30,6 +30,7 @@ type fakeLog struct {
 type fakeBroker struct {
 	down   bool
 	queues map[string]*fakeQueue
+	stored []string // UNIQ_KEYs in the order of the log
 }
 
 // fakeQueue holds the entries from base on; those of the last moments are not visible yet.
@@ -73,6 +74,7 @@ func (l *fakeLog) add(broker string, m *message.Message, lists ...[]string) {
 	defer l.mu.Unlock()
 	b := l.brokers[broker]
 	now := time.Now()
+	b.stored = append(b.stored, m.Key)
 	for _, lmqs := range lists {
 		var offsets []string
 		for _, lmq := range lmqs {
@@ -109,8 +111,8 @@ func (q *fakeQueue) max() int64 {
 	return q.base + int64(sort.Search(len(q.visible), func(i int) bool { return q.visible[i].After(now) }))
 }
 
-// settle makes all that is stored visible.
-func (l *fakeLog) index(broker, lmq string) (lo, hi int64) {
+// bounds returns the lowest offset of a queue and the one behind its end.
+func (l *fakeLog) bounds(broker, lmq string) (lo, hi int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.brokers[broker].queue(lmq)
@@ -128,14 +130,27 @@ func (l *fakeLog) expire(broker, lmq string, n int) {
 	l.cond.Broadcast()
 }
 
-// cut removes the last n messages of a queue, as a failover to a lagging replica does.
-func (l *fakeLog) cut(broker, lmq string, n int) {
+// rollBack removes the last n messages of a broker from all queues, as a failover to a lagging replica does. It returns
+// their keys.
+func (l *fakeLog) rollBack(broker string, n int) map[string]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q := l.brokers[broker].queue(lmq)
-	n = len(q.entries) - min(n, len(q.entries))
-	q.entries, q.visible = q.entries[:n:n], q.visible[:n:n]
+	b := l.brokers[broker]
+	keep := len(b.stored) - min(n, len(b.stored))
+	lost := map[string]bool{}
+	for _, k := range b.stored[keep:] {
+		lost[k] = true
+	}
+	b.stored = b.stored[:keep]
+	for _, q := range b.queues {
+		n := len(q.entries)
+		for n > 0 && lost[q.entries[n-1].Key] {
+			n--
+		}
+		q.entries, q.visible = q.entries[:n:n], q.visible[:n:n]
+	}
 	l.cond.Broadcast()
+	return lost
 }
 
 // renumber restarts a queue at offset 0 with its last keep messages.

@@ -20,6 +20,7 @@ type queue struct {
 	resets  int   // times the queue turned out to be reset or rolled back
 	watch   Watch // nil until a cursor has come to the end
 	held    bool  // a pull is held or about to be; while it is not, nobody waits
+	idle    int64 // since when it is not, Unix ms
 	waiting []*cursor
 	closed  bool
 }
@@ -53,12 +54,17 @@ func (q *queue) read(c *cursor, next int64) ([]*Entry, reading) {
 		}
 		return nil, readBehind // a gap at the ring's end: let a pull tell
 	}
-	if c.behind {
-		return nil, readBehind
+	if c.behind || q.watch != nil && !q.held && q.now()-q.idle > longIdle {
+		return nil, readBehind // and in the second case see whether the queue is still the same
 	}
 	q.wait(c, next)
 	return nil, readWait
 }
+
+// longIdle is for how long nobody may have read at the end of a queue, in ms, before it is taken for what it was.
+const longIdle = 1000
+
+func (q *queue) now() int64 { return q.hub.cfg.Now().UnixMilli() }
 
 // wait notes c and holds a pull if none is held. Called under q.mu.
 func (q *queue) wait(c *cursor, next int64) {
@@ -108,6 +114,9 @@ func (q *queue) pulled(b Batch, seen int) bool {
 		more = len(q.waiting) > 0 // one batch is read ahead, no more
 		q.held = more
 	}
+	if !more {
+		q.idle = q.now()
+	}
 	var woken []*cursor
 	if b.Moved || len(b.Entries) > 0 {
 		woken = q.rouse()
@@ -149,6 +158,13 @@ func (q *queue) reset(c *cursor) {
 	c.resets = q.resets
 	q.mu.Unlock()
 	q.hub.wakeAll(woken)
+}
+
+// checked is told by a cursor that found the queue to be the one it knew.
+func (q *queue) checked() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.idle = q.now()
 }
 
 // end is how far the watch has read, 0 if there is none.

@@ -206,7 +206,7 @@ func (w *world) wantDone(id string) {
 	}
 	w.store.mu.Unlock()
 	for _, c := range cursors {
-		if _, end := w.log.index(c.Broker, topic.LMQ(c.Filter)); c.Next != end || len(c.Acked) > 0 {
+		if _, end := w.log.bounds(c.Broker, topic.LMQ(c.Filter)); c.Next != end || len(c.Acked) > 0 {
 			w.t.Errorf("cursor of %s at %s is kept at %d %v, the queue ends at %d", c.Filter, c.Broker, c.Next, c.Acked, end)
 		}
 	}

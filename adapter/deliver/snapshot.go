@@ -44,7 +44,7 @@ func (c *cursor) restore(s session.Cursor) {
 		return
 	}
 	c.begin, c.next, c.lastAt = s.Begin, s.Next, s.Next-1
-	c.verify = c.lastKey != ""
+	c.verify = true
 	for _, r := range s.Acked {
 		for o := max(r.First, s.Next); o <= r.Last && len(c.pends) < maxAcked; o++ {
 			c.pends = append(c.pends, pend{offset: o, state: pendDone})
