@@ -16,7 +16,7 @@ type arrival struct {
 
 // arrive lets c attach its session, one connection of a client id at a time: if two did at once, the one that the store
 // served first could be the one that stays. From here on c is told what concerns its client id. Every client that
-// arrived is gone at the end.
+// arrived is gone at the end of Serve.
 func (s *Server) arrive(ctx context.Context, c *client) error {
 	for {
 		s.mu.Lock()
@@ -28,6 +28,7 @@ func (s *Server) arrive(ctx context.Context, c *client) error {
 		case !taken:
 			s.coming[c.id] = arrival{c, make(chan struct{})}
 			s.staying++
+			c.arrived = true
 			s.mu.Unlock()
 			return nil
 		}
@@ -43,9 +44,8 @@ func (s *Server) arrive(ctx context.Context, c *client) error {
 // turnBack ends an arrival that came to nothing. A connection that holds the client id on this instance goes on.
 func (s *Server) turnBack(c *client) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.arrived(c)
-	s.mu.Unlock()
-	s.gone()
 }
 
 // claim ends an arrival: c holds its client id on this instance. It returns the one that did before.
@@ -73,7 +73,7 @@ func (s *Server) forget(c *client) {
 	}
 }
 
-// gone counts a client less whose session is released.
+// gone counts a client less: its session is released, its last byte written.
 func (s *Server) gone() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,6 +28,7 @@ type client struct {
 	retire    int64         // when the connection is old enough, ns since Server.start; 0 = never
 	version   packet.Version
 	problems  bool // reason strings are wanted [MQTT-3.1.2-29]
+	arrived   bool // Server.arrive counts it
 	lasting   bool // CONNECT asked for a session expiry interval over 0
 
 	closing  atomic.Bool
@@ -63,6 +64,9 @@ func (s *Server) Serve(conn Conn) {
 		c.leave(c.read())
 	}
 	c.out.wait()
+	if c.arrived {
+		s.gone()
+	}
 }
 
 //go:noinline

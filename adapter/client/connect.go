@@ -40,7 +40,6 @@ func (c *client) handshake() bool {
 		c.Close(packet.PacketTooLarge)
 		c.srv.forget(c)
 		c.detach()
-		c.srv.gone()
 		return false
 	}
 	c.welcomed.Store(true)

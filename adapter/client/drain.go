@@ -11,7 +11,7 @@ import (
 const drainPace = 5 * time.Millisecond
 
 // Drain refuses new clients, says goodbye to all with the code, spread over the given time at most, and waits until
-// their sessions are released or ctx ends. Then those left are told at once.
+// their sessions are released and the last bytes written, or ctx ends. Then those left are told at once.
 func (s *Server) Drain(ctx context.Context, code packet.ReasonCode, over time.Duration) error {
 	s.mu.Lock()
 	s.draining.Store(true) // under s.mu: who has not arrived by now will not

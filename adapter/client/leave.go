@@ -31,7 +31,6 @@ func (c *client) leave(err error) {
 	}
 	c.srv.forget(c)
 	c.detach()
-	c.srv.gone()
 	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.out.reason().String())
 }
 

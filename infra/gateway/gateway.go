@@ -141,9 +141,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { g.reconcile(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })
-	if g.cfg.EmbeddedRedis {
-		g.lease.wait(ctx) // it is there: no reason to refuse the first client
-	}
+	g.lease.wait(ctx) // if Redis is there, no reason to refuse the first client
 	g.serve()
 	g.announce()
 	return nil
@@ -253,6 +251,11 @@ func (g *Gateway) stopClients(ctx context.Context) error {
 	g.transport.StopAccepting()
 	g.listeners.close()
 	err := g.clients.Drain(ctx, packet.ServerShuttingDown, drainSpread(ctx))
+	if err != nil { // the goodbyes are on their way
+		moment, cancel := context.WithTimeout(context.Background(), lastWords/4)
+		defer cancel()
+		_ = g.transport.Wait(moment)
+	}
 	g.transport.CloseAll(transport.StatusGoingAway, "shutting down")
 	if g.transport.Wait(ctx) == nil {
 		return err
