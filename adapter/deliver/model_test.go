@@ -4,9 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -115,7 +113,6 @@ func runModel(t *testing.T, k kind, seed uint64) {
 	cfg := Config{
 		RingMessages: 1 + r.IntN(20), PullMax: 1 + r.IntN(8), Window: 1 + r.IntN(12), CatchUps: 1 + r.IntN(3),
 		TotalBytes: int64(1 + r.IntN(20000)),
-		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	inWorld(t, cfg, func(t *testing.T, w *world) {
 		m := &modelRun{
