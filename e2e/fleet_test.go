@@ -59,12 +59,18 @@ func start(t *testing.T, n int, b backend, env ...string) *fleet {
 // prepare makes the backend without instances.
 func prepare(t *testing.T, b backend, env ...string) *fleet {
 	t.Helper()
+	return prepareOn(t, b, minimq.Config{ReorderSends: true}, env...)
+}
+
+// prepareOn is prepare with a RocketMQ of one's own making for mini.
+func prepareOn(t *testing.T, b backend, mq minimq.Config, env ...string) *fleet {
+	t.Helper()
 	token := strings.ToLower(rand.Text()[:8])
 	f := &fleet{t: t, backend: b, binary: binaries.race, first: "e2e-" + token}
 	switch b {
 	case mini:
 		f.miniredis = miniredis.RunT(t)
-		f.minimq = minimq.RunWith(t, minimq.Config{ReorderSends: true})
+		f.minimq = minimq.RunWith(t, mq)
 		f.redis, f.namesrv = f.miniredis.Addr(), f.minimq.Addr()
 	case real:
 		f.redis = strings.TrimPrefix(needs(t, "LMQGATE_TEST_REDIS"), "redis://")
