@@ -60,6 +60,9 @@ func sendUntilStored(ctx context.Context, c *rocketmq.Client, m rocketmq.OutMess
 
 // stored is sendUntilStored that waits.
 func stored(ctx context.Context, c *rocketmq.Client, m *rocketmq.OutMessage) error {
+	if m.Key == "" {
+		m.Key = rocketmq.NewKey()
+	}
 	done := make(chan error, 1)
 	sendUntilStored(ctx, c, *m, func(err error) { done <- err })
 	return <-done

@@ -205,7 +205,13 @@ func (p *player) noteBody(code int32, resp *remoting.Command) {
 		return
 	}
 	var v any
-	if err := json.Unmarshal(resp.Body, &v); err != nil {
+	err := json.Unmarshal(resp.Body, &v)
+	if m, ok := v.(map[string]any); ok {
+		if ids, ok := m["consumerIdList"].([]any); ok { // RocketMQ keeps them in no order
+			slices.SortFunc(ids, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		}
+	}
+	if err != nil {
 		fmt.Fprintf(&p.out, "   body of %d bytes\n", len(resp.Body))
 		return
 	}
