@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,11 +128,18 @@ func runModel(t *testing.T, k kind, seed uint64) {
 		}
 		m.client = newClient(t, version, m.opt.ReceiveMaximum)
 		if k.flaky {
+			var mu sync.Mutex // log and store are asked by several goroutines
 			n := uint32(seed) + 1
-			w.log.flaky = func() bool { n = n*1664525 + 1013904223; return n>>24 < 25 }
-			w.store.fail = func(session.Change) (bool, bool) {
+			next := func() uint32 {
+				mu.Lock()
+				defer mu.Unlock()
 				n = n*1664525 + 1013904223
-				return n>>24 < 20, n>>24 > 235
+				return n >> 24
+			}
+			w.log.flaky = func() bool { return next() < 25 }
+			w.store.fail = func(session.Change) (bool, bool) {
+				v := next()
+				return v < 20, v > 235
 			}
 		}
 		m.connect()
