@@ -488,7 +488,10 @@ func TestSubscribeFails(t *testing.T) {
 				w.store.mu.Unlock()
 				w.reg.failing(nil)
 				time.Sleep(10 * time.Second)
-				if n := len(w.store.sessions["c"].subs) + len(w.store.sessions["c"].cursors); n > 0 {
+				w.store.mu.Lock()
+				n := len(w.store.sessions["c"].subs) + len(w.store.sessions["c"].cursors)
+				w.store.mu.Unlock()
+				if n > 0 {
 					t.Errorf("%d subscriptions and cursors kept", n)
 				}
 				if n := len(w.reg.match("t")); n > 0 {

@@ -166,16 +166,26 @@ func (c *cursor) settle() {
 		if last.store > 0 {
 			c.lastStore = last.store
 		}
-		clear(c.pends[:n])
-		if c.pends = c.pends[n:]; len(c.pends) == 0 && cap(c.pends) > 64 {
-			c.pends = nil
-		}
+		c.drop(n)
 	}
 	if c.place == atCrowded && len(c.pends) < c.session.maxPends() {
 		c.place = atRest
 		c.session.enqueue(c)
 	}
 	c.session.touch(c)
+}
+
+// drop removes the first n pends, without moving the others: there may be a window full of them.
+func (c *cursor) drop(n int) {
+	clear(c.pends[:n])
+	switch {
+	case n < len(c.pends):
+		c.pends = c.pends[n:]
+	case cap(c.pends) > 64:
+		c.pends = nil
+	default:
+		c.pends = c.pends[:0]
+	}
 }
 
 // skip moves on to an offset over messages that cannot be read. Whoever counted on this cursor to deliver them looks

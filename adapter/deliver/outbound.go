@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// idBlock is how many packet ids a persistent session reserves at once.
-	idBlock = 256
+	// minIDs and maxIDs are the least and the most packet ids that a persistent session reserves at once.
+	minIDs, maxIDs = 256, 8192
 	// maxFlights bounds the unacknowledged messages of a session, those of earlier connections included, so that there
 	// are always free packet ids.
 	maxFlights = 1 << 15
@@ -64,10 +64,14 @@ func (o *outbound) begin(s *Session) {
 	}
 }
 
+// idBlock is how many packet ids are reserved at once: some windows full, so that nobody waits for them, and far from all
+// there are, so that an id comes up again only after its old entry is gone from the store.
+func (s *Session) idBlock() uint64 { return uint64(min(max(minIDs, 4*s.window), maxIDs)) }
+
 // reserve asks for the next block of packet ids.
 func (o *outbound) reserve(s *Session, urgent bool) {
 	if o.wanted <= o.reserved {
-		o.wanted = max(o.reserved, o.count) + idBlock
+		o.wanted = max(o.reserved, o.count) + s.idBlock()
 	}
 	s.writer.Mark(urgent)
 }
@@ -87,7 +91,7 @@ func (o *outbound) room(s *Session) bool {
 // id takes a packet id. ok is false when no more are reserved; the session is woken when that changes.
 func (o *outbound) id(s *Session) (id uint16, ok bool) {
 	for o.count < o.reserved {
-		if o.reserved != math.MaxUint64 && o.reserved-o.count < idBlock/2 && o.wanted <= o.reserved {
+		if o.reserved != math.MaxUint64 && o.reserved-o.count < s.idBlock()/2 && o.wanted <= o.reserved {
 			o.reserve(s, false)
 		}
 		o.count++

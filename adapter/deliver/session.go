@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"lmqgate/meta/registry"
@@ -103,7 +104,9 @@ func (s *Session) open(sub *subscription, brokers []string) {
 		for i, p := range sub.parked {
 			if p.Broker == b {
 				at = p
-				sub.parked = append(sub.parked[:i], sub.parked[i+1:]...)
+				if sub.parked = slices.Delete(sub.parked, i, i+1); len(sub.parked) == 0 {
+					sub.parked = nil
+				}
 				break
 			}
 		}
