@@ -169,7 +169,6 @@ type sender struct {
 	publish  map[uint16]string // sent or to be sent, no PUBREC yet
 	released map[uint16]bool   // PUBREC came, no PUBCOMP yet
 	left     []string          // payloads not begun
-	p        *peer
 }
 
 // begin starts another message if a packet id is free, and returns its packet.

@@ -306,8 +306,12 @@ func TestKeepAlive(t *testing.T) {
 		alive uint16
 		at    time.Duration // still there then, gone 2 s later; 0 = never gone
 	}{
-		{packet.V311, 10, 15 * time.Second}, {v5, 10, 15 * time.Second}, {v5, 1000, 150 * time.Second},
-		{packet.V311, 1000, 1500 * time.Second}, {packet.V311, 0, 0}, {v5, 0, 0},
+		{packet.V311, 10, 15 * time.Second},
+		{v5, 10, 15 * time.Second},
+		{v5, 1000, 150 * time.Second},
+		{packet.V311, 1000, 1500 * time.Second},
+		{packet.V311, 0, 0},
+		{v5, 0, 0},
 	} {
 		run(t, Config{KeepAliveMax: 100 * time.Second}, func(t *testing.T, r *rig) {
 			p := r.dial(tt.v, false, nil).send(connect(tt.v, "c", alive(tt.alive)))

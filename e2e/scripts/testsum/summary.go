@@ -100,6 +100,27 @@ func (s *summary) finished(e event) {
 	}
 }
 
+// raceless takes the tests that want to be run without the race detector out of the skipped ones. It returns their top
+// level names and their packages, each once.
+func (s *summary) raceless() (tests, packages []string) {
+	s.skipped = slices.DeleteFunc(s.skipped, func(one string) bool {
+		if !strings.Contains(one, "without -race") && !strings.Contains(one, "without the race detector") {
+			return false
+		}
+		pkg, rest, _ := strings.Cut(one, " ")
+		name, _, _ := strings.Cut(rest, ": ")
+		name, _, _ = strings.Cut(name, "/")
+		if !slices.Contains(tests, name) {
+			tests = append(tests, name)
+		}
+		if !slices.Contains(packages, pkg) {
+			packages = append(packages, pkg)
+		}
+		return true
+	})
+	return tests, packages
+}
+
 // reason is the text of t.Skip, which the testing package writes between its own lines.
 func reason(output string) string {
 	var kept []string

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 )
@@ -75,5 +77,17 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 	if n := len(s.outputs["p T"]); n != mostOutput {
 		t.Errorf("%d bytes kept, want %d", n, mostOutput)
+	}
+}
+
+func TestRaceless(t *testing.T) {
+	s := newSummary(io.Discard)
+	s.skipped = []string{
+		"p TestA/one: a_test.go:1: run without -race", "p TestA/two: a_test.go:1: run without -race",
+		"q TestB: b_test.go:2: allocations are counted without the race detector", "q TestC: c_test.go:3: no java",
+	}
+	tests, packages := s.raceless()
+	if fmt.Sprint(tests, packages, s.skipped) != "[TestA TestB] [p q] [q TestC: c_test.go:3: no java]" {
+		t.Error(tests, packages, s.skipped)
 	}
 }

@@ -69,11 +69,11 @@ type Store struct {
 	queues map[queueKey]*queue
 	keys   map[string][]*record // topic#key -> oldest first
 
-	pending     []*record // stored, not indexed yet
-	timer       *time.Timer
-	dispatched  sync.WaitGroup // running dispatches
-	arrivals    []Arrival      // indexed, not told yet
-	telling     bool
+	pending    []*record // stored, not indexed yet
+	timer      *time.Timer
+	dispatched sync.WaitGroup // running dispatches
+	arrivals   []Arrival      // indexed, not told yet
+	telling    bool
 
 	stalled  bool      // fault: the index stands still
 	full     bool      // fault: the disk is full
