@@ -641,3 +641,34 @@ func TestCloseWhileBusy(t *testing.T) {
 		}
 	})
 }
+
+// TestCrowded: a subscription that stepped over more messages than it may remember goes on when their owner goes.
+func TestCrowded(t *testing.T) {
+	inWorld(t, Config{Window: 1}, func(t *testing.T, w *world) {
+		c := w.connect("c")
+		c.subscribe(t, 1, "z")
+		c.subscribe(t, 1, "t/#")
+		c.subscribe(t, 1, "t/a")
+		w.publish("z", 1, "z") // fills the window: the owner delivers none
+		w.settled()
+		z := c.link.flights()["z"]
+		const n = 1100 // beyond maxPends
+		w.publish("t/a", 1, numbered("m", 0, n)...)
+		w.settled()
+		c.unsubscribe(t, "t/#")
+		c.Puback(z)
+		var got []string
+		for range 2 * n {
+			for _, p := range c.link.inboxOf(t) {
+				got = append(got, string(p.Payload))
+				c.Puback(p.PacketID)
+			}
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		if !slices.Equal(got, numbered("m", 0, n)) {
+			t.Errorf("got %d messages, last %v", len(got), got[max(0, len(got)-3):])
+		}
+		w.wantDone("c")
+	})
+}
