@@ -52,7 +52,7 @@ type Cursor struct {
 	CursorKey
 	Begin     int64   // first offset that belongs to the subscription
 	Next      int64   // lowest offset not yet acknowledged; everything below is done
-	Acked     []Range // acknowledged offsets above Next, ascending, disjoint, bounded by the window
+	Acked     []Range // acknowledged offsets not below Next, ascending, disjoint, bounded
 	LastKey   string  // UNIQ_KEY of the message at Next-1, "" if unknown
 	LastStore int64   // its store time, ms
 }
