@@ -43,7 +43,8 @@ type crowd struct {
 
 	mu      sync.Mutex // protects what follows
 	rng     *rand.Rand
-	settled bool // connected and subscribed
+	places  []*instance // where clients may go
+	settled bool        // connected and subscribed
 }
 
 // newCrowd connects clients to the first of the instances and subscribes. When it is gone they go to the others, even while
@@ -51,6 +52,7 @@ type crowd struct {
 func newCrowd(f *fleet, seed uint64, groups, publishers, subscribers, messages int) *crowd {
 	c := &crowd{
 		f: f, t: f.t, rng: rand.New(rand.NewPCG(seed, 0)), groups: groups, messages: messages,
+		places: slices.Clone(f.instances),
 	}
 	for g := range groups {
 		for i := range publishers {
@@ -91,7 +93,7 @@ func (c *crowd) all() []*device { return append(slices.Clone(c.publishers), c.su
 func (c *crowd) pick() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	alive := slices.DeleteFunc(slices.Clone(c.f.instances), (*instance).isExited)
+	alive := slices.DeleteFunc(slices.Clone(c.places), (*instance).isExited)
 	if len(alive) == 0 {
 		return "127.0.0.1:1"
 	}
@@ -100,6 +102,14 @@ func (c *crowd) pick() string {
 		i = alive[c.rng.IntN(len(alive))]
 	}
 	return []string{i.tcp, i.ws()}[c.rng.IntN(2)]
+}
+
+// joined lets clients go to one more instance.
+func (c *crowd) joined(i *instance) {
+	i.ready()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.places = append(c.places, i)
 }
 
 // random returns a number below n.
