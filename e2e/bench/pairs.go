@@ -138,7 +138,7 @@ func (b *bench) throughput() error {
 	row("100 pairs, window 1, QoS 1, delivered msg/s", "%v", rate)
 	row("the same, CPU of the gateway per message, us", "%v", cpu)
 	row("bare RocketMQ sends, 100 in flight, one LMQ each, msg/s", "%v", bare)
-	row("share of bare RocketMQ, %%", "%v", share)
+	row("share of bare RocketMQ, %", "%v", share)
 	return nil
 }
 

@@ -163,7 +163,7 @@ func (b *bench) idleClients() error {
 		}
 		kind := map[bool]string{true: "WebSocket", false: "TCP"}[ws]
 		row(fmt.Sprintf("%d idle clients, %s, MQTT 5 session, 1 subscription: KiB resident each", b.idle, kind), "%v", memory)
-		row("the same, CPU of the gateway, %% of a core", "%v", cpu)
+		row("the same, CPU of the gateway, % of a core", "%v", cpu)
 	}
 	return nil
 }
