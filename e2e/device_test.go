@@ -161,6 +161,7 @@ func (d *device) resume(l *wire, present bool) {
 		clear(d.unrel)
 		d.lostState = d.lostState || d.connects > 0 && !d.clean
 	}
+	d.unanswered()
 	d.connects++
 	d.present = append(d.present, present)
 	d.link = l
@@ -201,19 +202,26 @@ func (d *device) serve(l *wire, connection int) {
 		if err != nil {
 			if d.link == l {
 				d.link = nil
-			}
-			for id, ch := range d.asked {
-				delete(d.asked, id)
-				close(ch)
+				d.unanswered()
 			}
 			d.change()
 			d.mu.Unlock()
 			l.cut()
 			return
 		}
-		d.handle(l, p, connection)
+		if d.link == l { // what a connection brought that was taken over meanwhile is void
+			d.handle(l, p, connection)
+		}
 		d.change()
 		d.mu.Unlock()
+	}
+}
+
+// unanswered tells those who wait for an answer that none will come. Called under d.mu.
+func (d *device) unanswered() {
+	for id, ch := range d.asked {
+		delete(d.asked, id)
+		close(ch)
 	}
 }
 
