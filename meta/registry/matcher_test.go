@@ -314,10 +314,14 @@ func TestMetrics(t *testing.T) {
 		s.set(func() { s.fail = errors.New("down") })
 		time.AfterFunc(time.Second, func() { s.set(func() { s.fail = nil }) })
 		match(t, m, "a")
+		synctest.Wait()
+		if n := testutil.ToFloat64(m.metrics.failures); n < 1 {
+			t.Errorf("%v failures", n)
+		}
 		for name, got := range map[string][2]float64{
 			"reloads":   {testutil.ToFloat64(m.metrics.reloads), 2},
 			"rollbacks": {testutil.ToFloat64(m.metrics.rollbacks), 1},
-			"checks":    {testutil.ToFloat64(m.metrics.checks), testutil.ToFloat64(m.metrics.failures) + 3},
+			"checks":    {testutil.ToFloat64(m.metrics.checks), float64(s.checks())},
 		} {
 			if got[0] != got[1] {
 				t.Errorf("%s: %v, want %v", name, got[0], got[1])
