@@ -110,7 +110,7 @@ func (f *fakeStore) write(c session.Change) error {
 	return after
 }
 
-func (f *fakeStore) Detach(_ context.Context, id string, e session.Epoch) (session.Ended, error) {
+func (f *fakeStore) Detach(_ context.Context, id string, e session.Epoch, _ session.Parting) (session.Ended, error) {
 	if f.onDetach != nil {
 		if err := f.onDetach(id); err != nil {
 			return session.Ended{}, err

@@ -65,7 +65,7 @@ func (c *client) detach() {
 // detach ends the ownership of a session and, if the session ended with it, gives its filters back. A session that was
 // taken over is none of ours any more.
 func (s *Server) detach(ctx context.Context, clientID string, e session.Epoch) error {
-	ended, err := s.deps.Sessions.Detach(ctx, clientID, e)
+	ended, err := s.deps.Sessions.Detach(ctx, clientID, e, session.PartingLost)
 	switch {
 	case errors.Is(err, session.ErrFenced):
 		return nil

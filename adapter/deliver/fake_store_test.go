@@ -120,7 +120,7 @@ func (f *fakeStore) write(c *session.Change) error {
 }
 
 // Detach implements session.Store.
-func (f *fakeStore) Detach(context.Context, string, session.Epoch) (session.Ended, error) {
+func (f *fakeStore) Detach(context.Context, string, session.Epoch, session.Parting) (session.Ended, error) {
 	return session.Ended{}, nil
 }
 

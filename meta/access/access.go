@@ -51,3 +51,33 @@ type Verifier interface {
 	// Verify returns who the client is, or one of the package's errors (wrapped).
 	Verify(ctx context.Context, l *Login) (Identity, error)
 }
+
+// Action is what a client wants to do with a topic.
+type Action byte
+
+// Actions.
+const (
+	Publish   Action = iota // to a topic name, wills included
+	Subscribe               // to a topic filter; of a shared subscription the filter without $share and group
+)
+
+// Authorizer says what an identity may do. Implementations are safe for concurrent use and do not block.
+type Authorizer interface {
+	Allowed(id Identity, clientID string, a Action, topic string) bool
+}
+
+// Enhanced offers enhanced authentication, MQTT 5.0 section 4.12. Implementations are safe for concurrent use.
+type Enhanced interface {
+	// Methods are the names of the authentication methods offered.
+	Methods() []string
+	// Begin begins an exchange of the method; ErrIgnore if it is not offered. l is that of the CONNECT; for
+	// re-authentication too.
+	Begin(l *Login, method string) (Exchange, error)
+}
+
+// Exchange is one authentication under way. For one caller at a time.
+type Exchange interface {
+	// Next takes what the client sent and returns what it is to be sent. id is not nil once the client is authenticated:
+	// reply then goes with CONNACK, or with the last AUTH. Errors are those of the package; ErrDenied ends the exchange.
+	Next(ctx context.Context, data []byte) (reply []byte, id *Identity, err error)
+}

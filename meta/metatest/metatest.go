@@ -74,7 +74,7 @@ func write(t *testing.T, s session.Store, c session.Change) {
 
 func detach(t *testing.T, s session.Store, clientID string, e session.Epoch) session.Ended {
 	t.Helper()
-	ended, err := s.Detach(t.Context(), clientID, e)
+	ended, err := s.Detach(t.Context(), clientID, e, session.PartingLost)
 	if err != nil {
 		t.Fatalf("detach %q: %v", clientID, err)
 	}

@@ -164,7 +164,7 @@ func (w *walk) epoch(id string) session.Epoch {
 
 func (w *walk) detach(t *testing.T, s Store, id string) {
 	e := w.epoch(id)
-	ended, err := s.Detach(t.Context(), id, e)
+	ended, err := s.Detach(t.Context(), id, e, session.PartingLost)
 	m := w.models[id]
 	if m == nil || m.epoch != e {
 		if !errors.Is(err, session.ErrFenced) {

@@ -103,7 +103,7 @@ func takeover(t *testing.T, b *Backend) {
 	wantFenced(t, s, everything("c", st.Epoch))
 	zero := time.Duration(0)
 	wantFenced(t, s, session.Change{ClientID: "c", Epoch: st.Epoch, Expiry: &zero, PacketIDs: 9, DropSubs: []string{"a"}})
-	if _, err := s.Detach(t.Context(), "c", st.Epoch); !errors.Is(err, session.ErrFenced) {
+	if _, err := s.Detach(t.Context(), "c", st.Epoch, session.PartingLost); !errors.Is(err, session.ErrFenced) {
 		t.Errorf("detach by the old owner: %v", err)
 	}
 	wantFenced(t, s, everything("c", got.Epoch+1))

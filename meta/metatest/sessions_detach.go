@@ -25,7 +25,7 @@ func detachEnds(t *testing.T, b *Backend) {
 		t.Errorf("after it ended: %v", err)
 	}
 	wantFenced(t, s, c)
-	if _, err := s.Detach(t.Context(), "c", st.Epoch); !errors.Is(err, session.ErrFenced) {
+	if _, err := s.Detach(t.Context(), "c", st.Epoch, session.PartingLost); !errors.Is(err, session.ErrFenced) {
 		t.Errorf("detach of no session: %v", err)
 	}
 	got := attach(t, s, session.AttachRequest{ClientID: "c"})

@@ -105,7 +105,7 @@ func orphanFenced(t *testing.T, b *Backend) {
 	sweepInstance(t, s, "i1")
 	for id, e := range map[string]session.Epoch{"kept": kept, "clean": clean} {
 		wantFenced(t, s, session.Change{ClientID: id, Epoch: e, DropSubs: []string{"a"}})
-		if _, err := s.Detach(t.Context(), id, e); err == nil {
+		if _, err := s.Detach(t.Context(), id, e, session.PartingLost); err == nil {
 			t.Errorf("%s: detached by a zombie", id)
 		}
 	}

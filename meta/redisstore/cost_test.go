@@ -61,7 +61,7 @@ func TestRoundTrips(t *testing.T) {
 			{"snapshot", 1, 1, func() error { _, _, err := s.Snapshot(ctx); return err }},
 			{"release 200 filters", 66, 1, func() error { return s.Release(ctx, holds) }},
 			{"beat", 1, 1, func() error { return s.Beat(ctx, "i1", time.Hour) }},
-			{"detach", 3, 3, func() error { _, err := s.Detach(ctx, "c0", epochs[0]); return err }},
+			{"detach", 3, 3, func() error { _, err := s.Detach(ctx, "c0", epochs[0], session.PartingLost); return err }},
 			{"leave", 2, 2, func() error { return s.Leave(ctx, "i1") }},
 			{"sweep 50 of an instance", 3 + 2*50 + 2, 5, func() error { _, _, err := s.Orphans(ctx, "i1", 50); return err }},
 			{"expire 40", 1 + 40 + 1, 3, func() error { _, _, err := s.Expired(ctx, on.now(t).Add(time.Hour), 40); return err }},

@@ -29,11 +29,11 @@ func TestCrash(t *testing.T) {
 			return err
 		}},
 		"detach kept": {expiry: hour, run: func(t *testing.T, s *redisstore.Store, e session.Epoch) error {
-			_, err := s.Detach(t.Context(), "c", e)
+			_, err := s.Detach(t.Context(), "c", e, session.PartingLost)
 			return err
 		}},
 		"detach ended": {run: func(t *testing.T, s *redisstore.Store, e session.Epoch) error {
-			_, err := s.Detach(t.Context(), "c", e)
+			_, err := s.Detach(t.Context(), "c", e, session.PartingLost)
 			return err
 		}},
 		"orphans kept": {expiry: hour, run: func(t *testing.T, s *redisstore.Store, _ session.Epoch) error {
@@ -51,14 +51,14 @@ func TestCrash(t *testing.T) {
 			return err
 		}},
 		"expired": {expiry: hour, run: func(t *testing.T, s *redisstore.Store, e session.Epoch) error {
-			if _, err := s.Detach(t.Context(), "c", e); err != nil {
+			if _, err := s.Detach(t.Context(), "c", e, session.PartingLost); err != nil {
 				return err
 			}
 			_, _, err := s.Expired(t.Context(), time.Now().Add(1e6*time.Hour), 10)
 			return err
 		}},
 		"settled": {settles: true, run: func(t *testing.T, s *redisstore.Store, e session.Epoch) error {
-			if _, err := s.Detach(t.Context(), "c", e); err != nil {
+			if _, err := s.Detach(t.Context(), "c", e, session.PartingLost); err != nil {
 				return err
 			}
 			return s.Settled(t.Context(), []string{"c"})

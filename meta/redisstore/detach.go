@@ -16,7 +16,7 @@ import (
 //
 // After the script the session is entered into due, then taken off the instance's list: a crash in between leaves it
 // on the list, where the sweep of the dead instance finds it and does the rest.
-func (s *Store) Detach(ctx context.Context, clientID string, e session.Epoch) (session.Ended, error) {
+func (s *Store) Detach(ctx context.Context, clientID string, e session.Epoch, p session.Parting) (session.Ended, error) {
 	ended, err := s.detach(ctx, clientID, e)
 	if err != nil {
 		return ended, fmt.Errorf("detach session: %w", err)

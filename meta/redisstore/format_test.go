@@ -63,7 +63,7 @@ func testFormat(t *testing.T, on *server, spoil [3]string, connected bool) {
 		t.Fatal(err)
 	}
 	if !connected {
-		if _, err := s.Detach(ctx, "c", st.Epoch); err != nil {
+		if _, err := s.Detach(ctx, "c", st.Epoch, session.PartingLost); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +89,7 @@ func testFormat(t *testing.T, on *server, spoil [3]string, connected bool) {
 	if spoil[0] == "" {
 		err = s.Write(ctx, []session.Change{{ClientID: "c", Epoch: st.Epoch, DropSubs: []string{"a"}}})[0]
 		refused("write", err)
-		_, err = s.Detach(ctx, "c", st.Epoch)
+		_, err = s.Detach(ctx, "c", st.Epoch, session.PartingLost)
 		refused("detach", err)
 		if err := s.Settled(ctx, []string{"c"}); err != nil {
 			t.Errorf("settle: %v", err)

@@ -116,7 +116,7 @@ func TestReconcileAsserts(t *testing.T) {
 		if err := s.Write(ctx, []session.Change{{ClientID: "c", Epoch: st.Epoch, SetSubs: subs}})[0]; err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Detach(ctx, "c", st.Epoch); err != nil {
+		if _, err := s.Detach(ctx, "c", st.Epoch, session.PartingLost); err != nil {
 			t.Fatal(err)
 		}
 		rounds(t, s, 1)
@@ -143,7 +143,7 @@ func TestReconcileSessions(t *testing.T) {
 		if _, err := s.Attach(ctx, session.AttachRequest{ClientID: "moved", Instance: "unknown2", Expiry: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Detach(ctx, "undue", epochs["undue"]); err != nil {
+		if _, err := s.Detach(ctx, "undue", epochs["undue"], session.PartingLost); err != nil {
 			t.Fatal(err)
 		}
 		list := on.config.Prefix + "inst:{live}:s"

@@ -37,6 +37,10 @@ type Subscription struct {
 	HoldEpoch         Epoch  // with HoldSeq: the tag of this subscription's holding in the filter registry
 	HoldSeq           uint64
 	SinceMillis       int64 // store time before which messages do not belong to the subscription (brokers that appear later)
+	// Retained says that the delivery of retained messages to this subscription is under way, RetainedAt how far it got: a
+	// cursor of retain.Store.Match, "" for its beginning.
+	Retained   bool
+	RetainedAt string
 }
 
 // CursorKey names one cursor: a subscription reads the LMQ of its filter on every broker.
@@ -99,6 +103,7 @@ type AttachRequest struct {
 	Protocol   byte          // MQTT version byte
 	Username   string        // for admin views
 	Address    string        // for admin views
+	Will       *Will         // of this connection, nil if it has none
 }
 
 // Owner is a connection that owned the session when another one attached.
@@ -122,6 +127,8 @@ type State struct {
 	NextOrder     uint64 // greater than any Outbound.Order
 	// Discarded are the subscriptions of a session that CleanStart (or expiry) ended: the caller releases their holdings.
 	Discarded []Subscription
+	// Wills of earlier connections whose time has come with this one, claimed for the caller.
+	Wills []DueWill
 }
 
 // Change is one fenced, atomic batch of writes to one session. Order of application: drops, then sets.
@@ -146,8 +153,10 @@ func (c *Change) Empty() bool {
 		len(c.DropIn)+len(c.SetIn) == 0 && c.PacketIDs == 0 && c.Expiry == nil
 }
 
-// Ended is a session that was deleted; its holdings are to be released by the caller.
+// Ended is what the end of a connection or of a session leaves to the caller.
 type Ended struct {
 	ClientID      string
-	Subscriptions []Subscription
+	Over          bool           // the session was deleted: Subscriptions' holdings are to be released, then Settled called
+	Subscriptions []Subscription // of a session that is over
+	Wills         []DueWill      // whose time has come, claimed for the caller
 }

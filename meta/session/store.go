@@ -13,8 +13,9 @@ type Store interface {
 	// change: ErrFenced when the epoch is stale. A transport error leaves the outcome unknown; repeating is harmless.
 	Write(ctx context.Context, changes []Change) []error
 	// Detach ends the ownership. With a session expiry of 0 the session is deleted and its subscriptions returned,
-	// otherwise it is kept until its expiry. A stale epoch is ErrFenced and changes nothing.
-	Detach(ctx context.Context, clientID string, e Epoch) (Ended, error)
+	// otherwise it is kept until its expiry. p says what becomes of the will. A stale epoch is ErrFenced and changes
+	// nothing.
+	Detach(ctx context.Context, clientID string, e Epoch, p Parting) (Ended, error)
 }
 
 // Instances keeps track of which instances live and what they own.
@@ -32,9 +33,10 @@ type Instances interface {
 // Sweeper ends what nobody owns any more. Every call handles at most limit sessions and may be run by any number of
 // instances at once: each session is ended by exactly one of them.
 type Sweeper interface {
-	// Orphans detaches sessions owned by a dead instance, as if their connections had ended when its heartbeat did.
+	// Orphans detaches sessions owned by a dead instance, as if their connections had ended, without a DISCONNECT, when
+	// its heartbeat did. Every session that this call detached is returned, those that go on existing too.
 	Orphans(ctx context.Context, instance string, limit int) (ended []Ended, more bool, err error)
-	// Expired deletes detached sessions whose expiry has passed at now.
+	// Expired deletes detached sessions whose expiry has passed at now, and hands out wills whose time has come.
 	Expired(ctx context.Context, now time.Time, limit int) (ended []Ended, more bool, err error)
 	// Settled says that the holdings of an ended session were released; until then it is handed out again.
 	Settled(ctx context.Context, clientIDs []string) error
