@@ -19,6 +19,8 @@ func everything(clientID string, e session.Epoch) session.Change {
 				HoldEpoch: e, HoldSeq: 1<<64 - 1, SinceMillis: -1,
 			},
 			{Filter: "$share/g/{a}/#", Seq: 3},
+			{Filter: "r", Seq: 4, Retained: true},
+			{Filter: "r/#", Seq: 5, RetainAsPublished: true, Retained: true, RetainedAt: "\x00at\xff"},
 		},
 		SetCursors: []session.Cursor{
 			{
@@ -72,7 +74,7 @@ func repeat(t *testing.T, b *Backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(less.Subscriptions) != 1 || len(less.Cursors) != 1 || len(less.Out) != 2 || len(less.In) != 1 {
+	if len(less.Subscriptions) != 3 || len(less.Cursors) != 1 || len(less.Out) != 2 || len(less.In) != 1 {
 		t.Errorf("after drops: %+v", less)
 	}
 }
@@ -151,7 +153,7 @@ func oddClientIDs(t *testing.T, b *Backend) {
 	}
 	for _, id := range oddNames() {
 		info, st, err := s.Peek(t.Context(), id)
-		if err != nil || info.Username != id || info.Address != id || st.ClientID != id || len(st.Subscriptions) != 3 {
+		if err != nil || info.Username != id || info.Address != id || st.ClientID != id || len(st.Subscriptions) != 5 {
 			t.Errorf("%q: %v, %+v", id, err, info)
 		}
 		if !seen[id] {

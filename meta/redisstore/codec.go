@@ -97,8 +97,9 @@ func (d *decoder) string() string {
 	return s
 }
 
-// encodeSubscription: format, options byte (QoS bits 0-1, No Local 2, Retain As Published 3, Retain Handling 4-5),
-// identifier, seq, hold epoch, hold seq, since, filter.
+// encodeSubscription: format, options byte (QoS bits 0-1, No Local 2, Retain As Published 3, Retain Handling 4-5,
+// retained messages under way 6), identifier, seq, hold epoch, hold seq, since, filter, and with bit 6 how far the
+// retained messages got.
 func encodeSubscription(s *session.Subscription) []byte {
 	options := s.QoS&3 | s.RetainHandling&3<<4
 	if s.NoLocal {
@@ -107,6 +108,9 @@ func encodeSubscription(s *session.Subscription) []byte {
 	if s.RetainAsPublished {
 		options |= 1 << 3
 	}
+	if s.Retained {
+		options |= 1 << 6
+	}
 	e := encoder{format, options}
 	e.uint(uint64(s.ID))
 	e.uint(s.Seq)
@@ -114,6 +118,9 @@ func encodeSubscription(s *session.Subscription) []byte {
 	e.uint(s.HoldSeq)
 	e.int(s.SinceMillis)
 	e.string(s.Filter)
+	if s.Retained {
+		e.string(s.RetainedAt)
+	}
 	return e
 }
 
@@ -131,6 +138,9 @@ func decodeSubscription(value string) (s session.Subscription, err error) {
 	s.HoldSeq = d.uint()
 	s.SinceMillis = d.int()
 	s.Filter = d.string()
+	if s.Retained = options&(1<<6) != 0; s.Retained {
+		s.RetainedAt = d.string()
+	}
 	return s, d.done("subscription")
 }
 

@@ -26,6 +26,13 @@ func TestStoredBytes(t *testing.T) {
 			}),
 		},
 		{
+			"subscription with retained messages under way",
+			"01" + "49" + "00" + "07" + "00" + "00" + "00" + "0161" + "027879", // QoS 1, RAP, retained; ..., filter, how far
+			encodeSubscription(&session.Subscription{
+				Filter: "a", QoS: 1, RetainAsPublished: true, Seq: 7, Retained: true, RetainedAt: "xy",
+			}),
+		},
+		{
 			"cursor",
 			"01" + "02" + "04" + "01" + "06" + "08" + "0a" + "014b" + "0161" + "0162", // begin, next, 1 range, store, key, filter, broker
 			encodeCursor(&session.Cursor{
@@ -81,7 +88,8 @@ func fuzzDecode[T any](f *testing.F, decode func(string) (T, error), encode func
 
 func FuzzSubscription(f *testing.F) {
 	fuzzDecode(f, decodeSubscription, func(s *session.Subscription) []byte { return encodeSubscription(s) },
-		session.Subscription{Filter: "a/#", QoS: 1, ID: 1<<32 - 1, HoldSeq: 1<<64 - 1, SinceMillis: -1 << 63})
+		session.Subscription{Filter: "a/#", QoS: 1, ID: 1<<32 - 1, HoldSeq: 1<<64 - 1, SinceMillis: -1 << 63},
+		session.Subscription{Filter: "a", Retained: true, RetainedAt: "b"}, session.Subscription{Filter: "a", Retained: true})
 }
 
 func FuzzCursor(f *testing.F) {
