@@ -47,6 +47,10 @@ func Retained(t *testing.T, open RetainedOpener) {
 		"Pages":      retainPages,
 		"Model":      retainModel,
 		"Concurrent": retainConcurrent,
+
+		"Together":       retainTogether,
+		"TogetherLimits": retainTogetherLimits,
+		"TogetherModel":  retainTogetherModel,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -12,7 +12,6 @@ import (
 
 	"lmqgate/meta/message"
 	"lmqgate/meta/retain"
-	"lmqgate/meta/topic"
 )
 
 //go:embed lua/retain_count.lua
@@ -32,9 +31,6 @@ const (
 	defaultRetainedPayload = 256 << 10
 	retainSweep            = 100 // expired entries that a count removes from each index
 )
-
-// codeLimit is the answer of retain_set to a topic too many.
-const codeLimit = 3
 
 // RetainConfig bounds what is retained. The zero value is sane.
 type RetainConfig struct {
@@ -81,86 +77,6 @@ func (s *Store) Retained(cfg RetainConfig) (*Retained, error) {
 		return nil, fmt.Errorf("open retained messages: %w", err)
 	}
 	return r, nil
-}
-
-// Set keeps or removes a message; see retain.Store. It is one round trip, and three when the topic is new and the
-// number of topics must be counted first: once in so many additions, and always at the limit.
-//
-// With several instances the limit may be exceeded by 1 % of it, 100 at most, for each of them.
-func (r *Retained) Set(ctx context.Context, m *message.Message) error {
-	if err := r.setMessage(ctx, m); err != nil {
-		return fmt.Errorf("set retained message: %w", err)
-	}
-	return nil
-}
-
-func (r *Retained) setMessage(ctx context.Context, m *message.Message) error {
-	if err := topic.ValidName(m.Topic); err != nil {
-		return err
-	}
-	if len(m.Payload) > r.maxPayload {
-		return retain.ErrTooLarge
-	}
-	live, expires := r.lifetime(m)
-	if len(m.Payload) == 0 || (expires && live < time.Millisecond) {
-		_, added, err := r.setValue(ctx, m.Topic, nil, "", false)
-		r.quota.done(false, added)
-		return err
-	}
-	value, ttl := encodeRetained(m), ""
-	if expires {
-		ttl = millis(live)
-	}
-	limited, err := r.setCounted(ctx, m.Topic, value, ttl, r.quota.take())
-	if !limited {
-		return err
-	}
-	n, err := r.Count(ctx)
-	if err != nil {
-		return err
-	}
-	if !r.quota.takeCounted(n) {
-		return retain.ErrLimit
-	}
-	_, err = r.setCounted(ctx, m.Topic, value, ttl, true)
-	return err
-}
-
-// setCounted sets a value and tells the quota, of which it holds a place if taken is set.
-func (r *Retained) setCounted(ctx context.Context, name string, value []byte, ttl string, taken bool) (bool, error) {
-	limited, added, err := r.setValue(ctx, name, value, ttl, taken)
-	if err != nil && taken {
-		added = 1 // it may be there
-	}
-	r.quota.done(taken, added)
-	return limited, err
-}
-
-// setValue calls retain_set. limited says that the topic is new and may not be added.
-func (r *Retained) setValue(ctx context.Context, name string, value []byte, ttl string, add bool) (limited bool, added int64, err error) {
-	slot := r.store.keys.retained(retainShard(name))
-	allowed := "0"
-	if add {
-		allowed = "1"
-	}
-	t := r.store.trip()
-	cmd := t.run(ctx, r.set, []string{slot.value(name), slot.index(), slot.expiry()},
-		retainEntry+treeOrder(name), value, ttl, allowed)
-	if err := t.send(ctx); err != nil {
-		return false, 0, err
-	}
-	answer, err := cmd.Int64Slice()
-	switch {
-	case err != nil:
-		return false, 0, err
-	case len(answer) == 2 && answer[0] == codeDone:
-		return false, answer[1], nil
-	case len(answer) == 1 && answer[0] == codeLimit:
-		return true, 0, nil
-	case len(answer) == 1 && answer[0] == codeFormat:
-		return false, 0, retain.ErrFormat
-	}
-	return false, 0, fmt.Errorf("unexpected script answer %v", answer)
 }
 
 // lifetime is how long a message is still to be kept, by the clock that BornMillis is from: Redis is told the time left,

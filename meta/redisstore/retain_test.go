@@ -118,6 +118,19 @@ func TestRetainedLooks(t *testing.T) {
 				t.Errorf("set %s took %d trips, want %d", c.name, after-before, c.trips)
 			}
 		}
+		for _, trips := range []int{3, 1} { // 150 are new: 98 may be added before a count; then all are known
+			_, before := count.counts()
+			var batch []*message.Message
+			for i := range 150 {
+				batch = append(batch, text(fmt.Sprint(i, "/new"), "x"))
+			}
+			if err := errors.Join(r.SetAll(t.Context(), batch)...); err != nil {
+				t.Fatal(err)
+			}
+			if _, after := count.counts(); after-before != trips {
+				t.Errorf("150 at once took %d trips, want %d", after-before, trips)
+			}
+		}
 	})
 }
 
@@ -178,6 +191,11 @@ func TestRetainedCrash(t *testing.T) {
 		"set new": func(ctx context.Context, r *redisstore.Retained) error { return r.Set(ctx, text("a/new", "x")) },
 		"replace": func(ctx context.Context, r *redisstore.Retained) error { return r.Set(ctx, text("a/b", "y")) },
 		"remove":  func(ctx context.Context, r *redisstore.Retained) error { return r.Set(ctx, text("a/b", "")) },
+		"set all": func(ctx context.Context, r *redisstore.Retained) error {
+			return errors.Join(r.SetAll(ctx, []*message.Message{
+				text("a/new", "x"), text("a/b", ""), text("b/new", "x"), text("a/new", "y"), text("c", "x"), text("d/new", "x"),
+			})...)
+		},
 		"match mends": func(ctx context.Context, r *redisstore.Retained) error {
 			_, _, err := r.Match(ctx, "#", "", 9)
 			return err
@@ -208,7 +226,7 @@ func TestRetainedCrash(t *testing.T) {
 					if died = errors.Is(err, errCrashed); err != nil && !died {
 						t.Fatalf("after %d commands: %v", n, err)
 					}
-					agree(t, other, "a/b", "a/new", "a/gone", "c")
+					agree(t, other, "a/b", "a/new", "a/gone", "b/new", "c", "d/new")
 				}
 			})
 		}

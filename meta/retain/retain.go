@@ -45,6 +45,12 @@ type Store interface {
 	// interval disappears when it is over [MQTT-3.3.2-5]; one that is expired already removes what is there.
 	Set(ctx context.Context, m *message.Message) error
 
+	// SetAll is Set for each of the messages in the order given, in one round trip as long as nothing must be counted, and
+	// returns the error of each: as many as there are messages. One that fails does not stop those behind it. Of several
+	// of the same topic only the last that can be kept is written, the others share its outcome. The caller bounds their
+	// number and bytes, and does not change the messages meanwhile.
+	SetAll(ctx context.Context, messages []*message.Message) []error
+
 	// Get returns the retained message of a topic, with Retain set, or ErrNotFound.
 	Get(ctx context.Context, topic string) (*message.Message, error)
 
