@@ -60,14 +60,19 @@ func needPackage(t T, command, pkg string) {
 		if has(command) {
 			return nil
 		}
-		if err := run("", "apt-get", "update", "-qq"); err != nil {
-			return err
-		}
-		return run("", "apt-get", "install", "-y", "-qq", "--no-install-recommends", pkg)
+		return install(pkg)
 	})
 	if err != nil || !has(command) {
 		t.Fatalf("install %s: %v", pkg, err)
 	}
+}
+
+// install installs a Debian package. Called under the lock "apt".
+func install(pkg string) error {
+	if err := run("", "apt-get", "update", "-qq"); err != nil {
+		return err
+	}
+	return run("", "apt-get", "install", "-y", "-qq", "--no-install-recommends", pkg)
 }
 
 func has(command string) bool {

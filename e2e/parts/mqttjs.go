@@ -32,14 +32,19 @@ func MQTTJS(t T, script string, args ...string) *exec.Cmd {
 		t.Fatalf("copy script: %v", err)
 	}
 	cmd := exec.Command("node", append([]string{file}, args...)...)
-	cmd.SysProcAttr = ownGroup()
-	t.Cleanup(func() {
-		if cmd.Process != nil && cmd.ProcessState == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-	})
+	ends(t, cmd)
 	return cmd
+}
+
+// MQTTJSBundle returns the file that browsers load MQTT.js from.
+func MQTTJSBundle(t T) string {
+	t.Helper()
+	needPackage(t, "node", "nodejs")
+	from, err := source("mqttjs")
+	if err != nil {
+		t.Fatalf("find MQTT.js: %v", err)
+	}
+	return filepath.Join(nodeModules(t, from), "mqtt", "dist", "mqtt.min.js")
 }
 
 // nodeModules returns the installed modules of a folder with package.json and package-lock.json. They are cached under the

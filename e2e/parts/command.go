@@ -1,0 +1,37 @@
+package parts
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// Mosquitto returns a command of the mosquitto clients, mosquitto_pub or mosquitto_sub. The caller starts it; it ends with
+// the test at the latest.
+func Mosquitto(t T, command string, args ...string) *exec.Cmd {
+	t.Helper()
+	needPackage(t, command, "mosquitto-clients")
+	cmd := exec.Command(command, args...)
+	ends(t, cmd)
+	return cmd
+}
+
+// Chromium returns a command that opens a page in a Chromium without a window and with a profile of its own. The caller
+// starts it; it, and what it starts, ends with the test at the latest.
+func Chromium(t T, url string) *exec.Cmd {
+	t.Helper()
+	needPackage(t, "chromium", "chromium")
+	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--log-level=3", "--disable-dev-shm-usage", "--no-first-run",
+		"--disable-extensions", "--disable-background-networking", "--disable-component-update", "--user-data-dir="+t.TempDir(), url)
+	ends(t, cmd)
+	return cmd
+}
+
+// ends sees to it that a command, and what it has started, does not outlive the test. Waiting for it is the caller's.
+func ends(t T, cmd *exec.Cmd) {
+	cmd.SysProcAttr = ownGroup()
+	t.Cleanup(func() {
+		if cmd.Process != nil {
+			_ = signalGroup(cmd.Process, syscall.SIGKILL)
+		}
+	})
+}
