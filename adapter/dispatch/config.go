@@ -27,6 +27,8 @@ type Config struct {
 	MaxInFlight int
 	// MaxInFlightBytes bounds their size in the same way, 0 means 128 MiB. It is exceeded by one message at most.
 	MaxInFlightBytes int64
+	// Retainer keeps the publications with Message.Retain; nil means that they are only sent.
+	Retainer Retainer
 	// Failpoint is called by name at the Failpoint constants, for crash tests; nil in production.
 	Failpoint func(name string)
 	// Now is the clock; nil means time.Now.
@@ -41,11 +43,13 @@ type Config struct {
 	allowed func(first string) bool // FirstTopics as a set, nil = any
 }
 
-// Failpoints, in the order in which a publication passes them. Each part of a split message passes them anew.
+// Failpoints, in the order in which a publication passes them. Each part of a split message passes the first three anew.
 const (
-	FailBeforeSend = "dispatch.before_send" // Prepare is through, nothing sent
-	FailAfterSend  = "dispatch.after_send"  // acknowledged by the broker, Done not yet called
-	FailBeforeFind = "dispatch.before_find" // outcome unknown or a repeat, not yet looked up
+	FailBeforeSend   = "dispatch.before_send"   // Prepare is through, nothing sent
+	FailAfterSend    = "dispatch.after_send"    // acknowledged by the broker, Done not yet called
+	FailBeforeFind   = "dispatch.before_find"   // outcome unknown or a repeat, not yet looked up
+	FailBeforeRetain = "dispatch.before_retain" // in the log whole, not yet kept; passed anew by each attempt
+	FailAfterRetain  = "dispatch.after_retain"  // kept or removed, Done not yet called
 )
 
 const (
@@ -58,8 +62,12 @@ const (
 	findersMax = 64 // look-ups at a time at one broker
 	pickersMax = 16 // RocketMQ topics whose route is asked for at a time
 
+	keepMost      = 512     // retained messages written at once
+	keepMostBytes = 4 << 20 // their size, exceeded by a single larger one only
+
 	pickTimeout  = 5 * time.Second // of one attempt
 	findTimeout  = 5 * time.Second // of one attempt
+	keepTimeout  = 3 * time.Second // of one attempt
 	backoffFirst = 20 * time.Millisecond
 	backoffMost  = time.Second
 )

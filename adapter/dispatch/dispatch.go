@@ -7,7 +7,8 @@
 //
 // What is promised:
 //   - Publications of one lane and topic enter the log in the order of Publish; different topics do not wait for each other.
-//   - Done(nil) comes after the broker's acknowledgement of every part.
+//   - Done(nil) comes after the broker's acknowledgement of every part and, for a publication with Message.Retain, after the
+//     retained message was kept or removed; nothing behind it on its line goes out before (keep.go).
 //   - QoS 2: stored once, also over unknown outcomes, under one key in one queue. QoS 1: at least once. QoS 0: sent once.
 //   - A publication of QoS 1 or 2 ends within Config.PublishTimeout of its arrival. One that fails takes those waiting behind
 //     it on its line along, since its publisher will send it again and order must hold then; see Lane.
@@ -38,6 +39,7 @@ type Dispatcher struct {
 	inflight *inflight
 	picks    *picks
 	finders  finders
+	keeper   *keeper
 
 	ctx  context.Context // ends with Close; the life of look-ups, not of a call
 	stop context.CancelFunc
@@ -53,14 +55,15 @@ func New(m Matcher, p Producer, cfg Config) *Dispatcher {
 	}
 	d.inflight = newInflight(cfg, d.metrics, d.expire)
 	d.picks = &picks{d: d, workers: workers{limit: pickersMax}}
+	d.keeper = &keeper{d: d, workers: workers{limit: 1}}
 	return d
 }
 
 // NewLane returns the lane of one publisher. An idle lane holds no memory but itself and needs no closing.
 func (d *Dispatcher) NewLane() message.Lane { return &Lane{d: d} }
 
-// Publish publishes a message of its own order: calls do not wait for each other. It returns when the broker has
-// acknowledged, with the message's error, or when ctx ends; then the outcome is unknown and the publication goes on.
+// Publish publishes a message of its own order: calls do not wait for each other. It returns what Done is given, or when
+// ctx ends; then the outcome is unknown and the publication goes on.
 // The message is copied; its payload must not change until the outcome is known.
 func (d *Dispatcher) Publish(ctx context.Context, m *message.Message) (message.Result, error) {
 	type outcome struct {
@@ -99,6 +102,7 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	d.inflight.stop()
 	d.finders.close()
 	d.picks.workers.close()
+	d.keeper.workers.close()
 	return err
 }
 

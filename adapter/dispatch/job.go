@@ -25,7 +25,7 @@ type job struct {
 
 	finished bool  // Done was called, or is about to be; callbacks that come later change nothing
 	expired  bool  // the deadline passed, or Close gave up
-	failed   error // ends the job once it is at the head
+	failed   error // ends the job once it is at the head; of one that succeeded: why it is not retained
 	cause    error // last error that was retried
 
 	// Preparation, from arrival on.
@@ -59,7 +59,8 @@ const (
 	stageRepeat                 // is any part of an earlier attempt stored?
 	stageWasSplit               // one is: was that attempt split?
 	stageWasWhole               // it was: is its last part stored?
-	stageSucceeded              // everything is acknowledged
+	stageRetain                 // everything is acknowledged; keep it as the retained message
+	stageSucceeded              // everything is done
 )
 
 // op is the one operation of the head that is waited for.
@@ -70,6 +71,7 @@ const (
 	opSend
 	opFind
 	opPause
+	opRetain
 )
 
 // messageOverhead is what a waiting publication is taken to cost beside its bytes.

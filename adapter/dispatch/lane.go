@@ -9,7 +9,7 @@ import (
 // Lane keeps the order of one publisher. Its publications form lines, one for each MQTT topic with anything under way;
 // only the head of a line is sent.
 //
-// A publication of QoS 1 or 2 that ends with any error but ErrRefused and ErrBusy breaks its line: those waiting behind
+// A publication of QoS 1 or 2 that ends with any error but ErrRefused, ErrNotRetained and ErrBusy breaks its line: those waiting behind
 // it, and any later one of that topic, end with ErrUnavailable and are not sent. Otherwise a publisher that repeats the
 // failed one, as MQTT clients do after the connection closed [MQTT-4.4.0-1], would find its order changed [MQTT-4.6.0-5].
 // So the lane's owner closes its connection on such an error. After ErrBusy, which Publish gives before it returns, it is

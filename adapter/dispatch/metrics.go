@@ -41,6 +41,7 @@ type metrics struct {
 	retries   prometheus.Counter
 	fallbacks prometheus.Counter
 	inflight  prometheus.Gauge
+	keep      keepMetrics
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -55,7 +56,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		seconds: f.NewHistogram(prometheus.HistogramOpts{
 			Name:    "lmqgate_publish_seconds",
-			Help:    "Time from the arrival of a publication to the broker's acknowledgement.",
+			Help:    "Time from the arrival of a publication to the broker's acknowledgement, and the retained message being kept.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}),
 		match: f.NewHistogram(prometheus.HistogramOpts{
@@ -78,6 +79,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "lmqgate_publish_in_flight",
 			Help: "Publications admitted and not yet done.",
 		}),
+		keep: newKeepMetrics(f),
 	}
 	publishes := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "lmqgate_publishes_total",
@@ -98,7 +100,7 @@ func (m *metrics) count(qos byte, err error, unknown bool) {
 
 func outcomeOf(qos byte, err error, unknown bool) outcome {
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, message.ErrNotRetained):
 		return acked
 	case errors.Is(err, message.ErrRefused):
 		return refused

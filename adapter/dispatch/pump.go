@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"errors"
+	"fmt"
 
 	"lmqgate/meta/message"
 )
@@ -45,6 +46,9 @@ func (j *job) step() func(*Dispatcher, *job) {
 	case stageSend:
 		j.op = opSend
 		return (*Dispatcher).send
+	case stageRetain:
+		j.op = opRetain
+		return (*Dispatcher).keep
 	default:
 		j.op = opFind
 		return (*Dispatcher).find
@@ -64,11 +68,14 @@ func (d *Dispatcher) finish(j *job) {
 	l.mu.Unlock()
 
 	r := message.Result{}
-	if err == nil {
+	if err == nil || errors.Is(err, message.ErrNotRetained) {
 		r = message.Result{Key: m.Key, Queues: len(j.lmqs)}
 		d.metrics.seconds.Observe(d.cfg.Now().Sub(j.arrived).Seconds())
 	}
 	d.metrics.count(m.QoS, err, j.unknown)
+	if j.stage == stageRetain {
+		d.metrics.keep.results[unkeptOf(err)].Inc()
+	}
 	j.pub.Done(r, err)
 	d.inflight.release(j)
 }
@@ -76,10 +83,10 @@ func (d *Dispatcher) finish(j *job) {
 // outcome is what Done will be given. lane.mu is held.
 func (j *job) outcome() error {
 	switch {
-	case j.stage == stageSucceeded:
-		return nil
-	case j.failed != nil:
+	case j.stage == stageSucceeded, j.failed != nil:
 		return j.failed
+	case j.expired && j.stage == stageRetain && !j.reliable():
+		return fmt.Errorf("%w: %w", message.ErrNotRetained, j.unavailable("not kept in time"))
 	case j.expired:
 		return j.unavailable("publish not done in time")
 	default:
@@ -87,8 +94,11 @@ func (j *job) outcome() error {
 	}
 }
 
-// breaks reports whether an error breaks the line. A refused message will not come again, so those behind it go on.
-func breaks(err error) bool { return err != nil && !errors.Is(err, message.ErrRefused) }
+// breaks reports whether an error breaks the line. A message that is refused, or sent and not retained, will not come
+// again, so those behind it go on.
+func breaks(err error) bool {
+	return err != nil && !errors.Is(err, message.ErrRefused) && !errors.Is(err, message.ErrNotRetained)
+}
 
 // expire ends jobs whatever they wait for.
 func (d *Dispatcher) expire(jobs []*job) {

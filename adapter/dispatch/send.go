@@ -57,7 +57,7 @@ func (d *Dispatcher) answered(j *job, err error) {
 	}
 	j.op = opNone
 	if err == nil {
-		j.acknowledged()
+		d.acknowledged(j)
 	} else {
 		d.unsent(j, fmt.Errorf("send: %w", err))
 	}
@@ -71,12 +71,12 @@ func (d *Dispatcher) answered(j *job, err error) {
 }
 
 // acknowledged goes on to the next part. lane.mu is held.
-func (j *job) acknowledged() {
+func (d *Dispatcher) acknowledged(j *job) {
 	j.sent++
 	j.retries, j.missed = 0, 0
 	switch {
 	case j.sent == len(j.parts):
-		j.stage = stageSucceeded
+		d.logged(j)
 	case j.resumed:
 		j.stage = stageLookUp
 	default:

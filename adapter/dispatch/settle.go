@@ -107,10 +107,10 @@ func (d *Dispatcher) stored(j *job) {
 		j.stage = stageWasWhole
 	case stageWasWhole:
 		d.metrics.found.Inc()
-		j.stage = stageSucceeded
+		d.logged(j)
 	default:
 		d.metrics.found.Inc()
-		j.acknowledged()
+		d.acknowledged(j)
 	}
 }
 
@@ -119,7 +119,7 @@ func (d *Dispatcher) absent(j *job) {
 	switch j.stage {
 	case stageWasSplit:
 		d.metrics.found.Inc()
-		j.stage = stageSucceeded
+		d.logged(j)
 	case stageWasWhole:
 		j.resumed, j.stage = true, stageEncode
 	default:

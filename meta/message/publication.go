@@ -16,6 +16,10 @@ var (
 	ErrBusy = errors.New("too many publications waiting")
 	// ErrAbandoned says that the publisher had gone before the message was sent.
 	ErrAbandoned = errors.New("publication abandoned")
+	// ErrNotRetained says that the message is in the log and reaches its subscribers, but is not kept as the retained
+	// message of its topic: that is still the old one. It comes with a Result and wraps the cause, and is final: to
+	// publish the message again does not help.
+	ErrNotRetained = errors.New("message not retained")
 )
 
 // Place is one RocketMQ queue.
@@ -39,11 +43,13 @@ type Publication struct {
 	// Prepare, when not nil, is called once with the chosen key and place before anything is sent; the send waits until
 	// ready is called with nil. An error given to ready becomes the error of Done. Prepare must not block.
 	Prepare func(key string, place Place, ready func(error))
-	// Abandoned, when not nil, is asked right before each attempt to send; true ends the publication with ErrAbandoned
-	// instead. QoS 2 uses it: once a connection is lost, its next one, maybe elsewhere, repeats what was not sent.
+	// Abandoned, when not nil, is asked right before each attempt to send, and to keep a retained message; true ends the
+	// publication with ErrAbandoned instead. QoS 2 uses it: once a connection is lost, its next one, maybe elsewhere, repeats
+	// what was not done.
 	Abandoned func() bool
-	// Done is called exactly once, after the broker's acknowledgement of every part, or with the error. It must not block.
-	// The message is not referenced any more afterwards.
+	// Done is called exactly once, after the broker's acknowledgement of every part and, if Message.Retain is set, the
+	// retained message was kept or removed; or with the error. It must not block. The message is not referenced any more
+	// afterwards.
 	Done func(Result, error)
 }
 
