@@ -22,6 +22,7 @@ type Store interface {
 	session.Instances
 	session.Sweeper
 	session.Words
+	session.Wills
 	session.Viewer
 	registry.Store
 }

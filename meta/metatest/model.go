@@ -175,9 +175,9 @@ func (w *walk) detach(t *testing.T, s Store, id string) {
 	if err != nil {
 		t.Errorf("detach: %v", err)
 	}
-	want := session.Ended{ClientID: id, Subscriptions: m.unending}
+	want := session.Ended{ClientID: id, Over: m.unending != nil, Subscriptions: m.unending}
 	if m.owner != "" && m.expiry == 0 {
-		want.Subscriptions = m.state(id).Subscriptions
+		want.Over, want.Subscriptions = true, m.state(id).Subscriptions
 		m.unending = append([]session.Subscription{}, want.Subscriptions...)
 	}
 	m.owner = ""

@@ -14,7 +14,7 @@ func detachEnds(t *testing.T, b *Backend) {
 	c := everything("c", st.Epoch)
 	write(t, s, c)
 	for range 2 { // a repeat, after an answer that was lost, gets the same
-		equal(t, "ended", detach(t, s, "c", st.Epoch), session.Ended{ClientID: "c", Subscriptions: c.SetSubs})
+		equal(t, "ended", detach(t, s, "c", st.Epoch), session.Ended{ClientID: "c", Over: true, Subscriptions: c.SetSubs})
 	}
 	wantFenced(t, s, c)
 	b.Pass(t, time.Microsecond)

@@ -56,7 +56,7 @@ func subscribed(t *testing.T, s session.Store, clientID, instance string, expiry
 }
 
 func endedA(clientID string) session.Ended {
-	return session.Ended{ClientID: clientID, Subscriptions: []session.Subscription{sub("a", 1)}}
+	return session.Ended{ClientID: clientID, Over: true, Subscriptions: []session.Subscription{sub("a", 1)}}
 }
 
 func orphans(t *testing.T, b *Backend) {
@@ -65,9 +65,10 @@ func orphans(t *testing.T, b *Backend) {
 	for i := range 20 {
 		id := fmt.Sprint("clean", i)
 		subscribed(t, s, id, "i1", 0)
-		want = append(want, endedA(id))
-		subscribed(t, s, fmt.Sprint("kept", i), "i1", time.Hour)
-		subscribed(t, s, fmt.Sprint("ever", i), "i1", session.Never)
+		kept, ever := fmt.Sprint("kept", i), fmt.Sprint("ever", i)
+		subscribed(t, s, kept, "i1", time.Hour)
+		subscribed(t, s, ever, "i1", session.Never)
+		want = append(want, endedA(id), session.Ended{ClientID: kept}, session.Ended{ClientID: ever})
 	}
 	subscribed(t, s, "taken", "i1", 0)
 	subscribed(t, s, "taken", "i2", 0)
@@ -76,7 +77,7 @@ func orphans(t *testing.T, b *Backend) {
 	die(t, s, "i1")
 	died := b.Now(t)
 	b.Pass(t, 5*time.Millisecond)
-	equal(t, "ended", sweepInstance(t, s, "i1"), want)
+	equal(t, "detached", sweepInstance(t, s, "i1"), want)
 	info, _, err := s.Peek(t.Context(), "kept3")
 	if err != nil || info.Connected || info.Expires.After(died.Add(time.Hour+time.Millisecond)) {
 		t.Errorf("kept session: %+v, %v; its instance died at %v", info, err, died)

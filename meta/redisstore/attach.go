@@ -7,11 +7,17 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"lmqgate/meta/session"
 )
 
-// maxStale bounds the list of obsolete entries that Beat removes; beyond it they wait for Reconcile.
-const maxStale = 10_000
+const (
+	// maxStale bounds each list of what Beat does later; beyond it, it waits for Reconcile.
+	maxStale = 10_000
+	// maxWills is how many wills of one client id may wait to be published before it cannot attach with another.
+	maxWills = 100
+)
 
 // Attach makes the caller the owner of the client id. The session is recorded with its instance first, so that the
 // sweep of a dead instance finds it wherever a crash strikes; a record without a session is dropped by that sweep.
@@ -23,16 +29,20 @@ func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.St
 	t := s.trip()
 	owned := t.pipe.HSet(ctx, s.keys.owned(r.Instance), r.ClientID, ticketValue(ticket))
 	reply := t.run(ctx, s.scripts.attach, s.keys.sessionParts(r.ClientID), r.Instance, ticketValue(ticket),
-		flag(r.CleanStart), millis(r.Expiry), int(r.Protocol), r.Username, r.Address)
+		flag(r.CleanStart), millis(r.Expiry), int(r.Protocol), r.Username, r.Address, encodeWill(r.Will), willDelay(r.Will),
+		session.ClaimTime.Milliseconds(), maxWills)
 	if err := t.send(ctx); err != nil {
 		return session.State{}, fmt.Errorf("attach session: %w", err)
 	}
 	if err := owned.Err(); err != nil {
 		return session.State{}, fmt.Errorf("attach session: %w", err)
 	}
-	st, previous, err := readAttached(r.ClientID, newReply(reply))
+	st, previous, due, err := s.readAttached(r.ClientID, newReply(reply))
 	if err != nil {
 		return session.State{}, fmt.Errorf("attach session: %w", err)
+	}
+	if due != nil {
+		s.hint(ctx, *due)
 	}
 	if previous.instance != "" && previous.instance != r.Instance {
 		s.outdated(previous)
@@ -58,11 +68,16 @@ func millis(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
 }
 
-// readAttached reads the answer of attach.lua.
-func readAttached(clientID string, r *reply) (session.State, record, error) {
+// readAttached reads the answer of attach.lua; the entry of due is nil unless there are wills to publish.
+func (s *Store) readAttached(clientID string, r *reply) (session.State, record, *redis.Z, error) {
 	st := session.State{ClientID: clientID}
-	if err := r.code(); err != nil {
-		return st, record{}, err
+	switch code := r.uint(); {
+	case r.err != nil:
+		return st, record{}, nil, r.err
+	case code == codeTooMany:
+		return st, record{}, nil, session.ErrWills
+	case code != codeDone:
+		return st, record{}, nil, codeError(code)
 	}
 	st.Epoch = session.Epoch(r.uint())
 	st.Present = r.uint() == 1
@@ -74,14 +89,15 @@ func readAttached(clientID string, r *reply) (session.State, record, error) {
 	}
 	st.PacketIDs = r.uint()
 	if err := readContent(&st, r); err != nil {
-		return st, record{}, err
+		return st, record{}, nil, err
 	}
 	var err error
-	st.Discarded, err = decodeAll(r.strings(), decodeSubscription)
-	if err == nil {
-		err = r.err
+	if st.Discarded, err = decodeAll(r.strings(), decodeSubscription); err != nil {
+		return st, record{}, nil, err
 	}
-	return st, previous, err
+	due := r.due(clientID)
+	st.Wills = s.readWills(clientID, r)
+	return st, previous, due, r.err
 }
 
 // readContent reads sub, cur, out, in.

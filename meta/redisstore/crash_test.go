@@ -152,12 +152,16 @@ func load(t *testing.T, on *server) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(err)
 	}
+	sources := redisstore.Sources()
 	for _, name := range files {
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := on.raw.ScriptLoad(t.Context(), string(source)).Err(); err != nil { // on a cluster, to all masters
+		sources = append(sources, string(source))
+	}
+	for _, source := range sources {
+		if err := on.raw.ScriptLoad(t.Context(), source).Err(); err != nil { // on a cluster, to all masters
 			t.Fatal(err)
 		}
 	}

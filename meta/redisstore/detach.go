@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,17 +16,18 @@ import (
 // After the script the session is entered into due, then taken off the instance's list: a crash in between leaves it
 // on the list, where the sweep of the dead instance finds it and does the rest.
 func (s *Store) Detach(ctx context.Context, clientID string, e session.Epoch, p session.Parting) (session.Ended, error) {
-	ended, err := s.detach(ctx, clientID, e)
+	ended, err := s.detach(ctx, clientID, e, p)
 	if err != nil {
 		return ended, fmt.Errorf("detach session: %w", err)
 	}
 	return ended, nil
 }
 
-func (s *Store) detach(ctx context.Context, clientID string, e session.Epoch) (session.Ended, error) {
+func (s *Store) detach(ctx context.Context, clientID string, e session.Epoch, p session.Parting) (session.Ended, error) {
 	ended := session.Ended{ClientID: clientID}
 	t := s.trip()
-	cmd := t.run(ctx, s.scripts.detach, s.keys.sessionParts(clientID), uint64(e), s.grace.Milliseconds())
+	cmd := t.run(ctx, s.scripts.detach, s.keys.sessionParts(clientID), uint64(e), s.grace.Milliseconds(), int(p),
+		session.MovedGrace.Milliseconds(), session.ClaimTime.Milliseconds())
 	if err := t.send(ctx); err != nil {
 		return ended, err
 	}
@@ -36,23 +36,19 @@ func (s *Store) detach(ctx context.Context, clientID string, e session.Epoch) (s
 		return ended, err
 	}
 	was := record{clientID: clientID, instance: r.string(), ticket: r.string()}
-	due := r.string()
-	r.uint() // ended or not: the subscriptions tell
-	subs, err := decodeAll(r.strings(), decodeSubscription)
-	if err == nil {
-		err = r.err
-	}
-	if err != nil {
+	due := r.due(clientID)
+	ended.Over = r.uint() == 1
+	var err error
+	if ended.Subscriptions, err = decodeAll(r.strings(), decodeSubscription); err != nil {
 		return ended, err
 	}
-	ended.Subscriptions = subs
+	ended.Wills = s.readWills(clientID, r)
+	if r.err != nil {
+		return ended, r.err
+	}
 	var later []redis.Z
-	if due != "" {
-		score, err := strconv.ParseFloat(due, 64)
-		if err != nil {
-			return ended, err
-		}
-		later = []redis.Z{{Score: score, Member: clientID}}
+	if due != nil {
+		later = []redis.Z{*due}
 	}
 	return ended, s.moveToDue(ctx, later, []record{was})
 }

@@ -53,10 +53,15 @@ func (s *Store) expired(ctx context.Context, now time.Time, limit int) ([]sessio
 
 // expire runs expire.lua for entries of due (client id, score, ...) and moves them to where they then belong.
 func (s *Store) expire(ctx context.Context, at string, entries []string) ([]session.Ended, error) {
+	claim, err := s.token()
+	if err != nil {
+		return nil, err
+	}
 	t := s.trip()
 	replies := make([]*redis.Cmd, len(entries)/2)
 	for i := range replies {
-		replies[i] = t.run(ctx, s.scripts.expire, s.keys.sessionParts(entries[2*i]), at, s.grace.Milliseconds())
+		replies[i] = t.run(ctx, s.scripts.expire, s.keys.sessionParts(entries[2*i]), at, s.grace.Milliseconds(), claim,
+			session.ClaimTime.Milliseconds())
 	}
 	_ = t.send(ctx) // every reply carries its own error
 	var (
@@ -66,7 +71,7 @@ func (s *Store) expire(ctx context.Context, at string, entries []string) ([]sess
 	)
 	for i, cmd := range replies {
 		clientID, seen := entries[2*i], entries[2*i+1]
-		one, err := readSwept(clientID, cmd)
+		one, err := s.readSwept(clientID, cmd)
 		if err != nil {
 			errs.add(err)
 			if one.code == codeFormat {
@@ -74,10 +79,10 @@ func (s *Store) expire(ctx context.Context, at string, entries []string) ([]sess
 			}
 			continue
 		}
-		if one.code == codeDone {
+		if one.Over || len(one.Wills) > 0 {
 			ended = append(ended, one.Ended)
 		}
-		moves = append(moves, clientID, seen, one.due)
+		moves = append(moves, clientID, seen, one.score())
 	}
 	errs.add(s.moveDue(ctx, moves))
 	return ended, errs.err()
@@ -102,6 +107,17 @@ func (s *Store) moveDue(ctx context.Context, moves []any) error {
 	return t.send(ctx)
 }
 
+// appendMove reads an answer {score seen, new score} and adds what due_move.lua is to do, if anything.
+func appendMove(moves []any, clientID string, cmd *redis.Cmd, errs *errorSet) []any {
+	r := newReply(cmd)
+	seen, to := r.string(), r.string()
+	errs.add(r.err)
+	if r.err != nil || seen == to {
+		return moves
+	}
+	return append(moves, clientID, seen, to)
+}
+
 // Settled forgets ended sessions whose holdings were released. One that was attached meanwhile is left alone.
 func (s *Store) Settled(ctx context.Context, clientIDs []string) error {
 	if len(clientIDs) == 0 {
@@ -118,12 +134,7 @@ func (s *Store) Settled(ctx context.Context, clientIDs []string) error {
 		errs  errorSet
 	)
 	for i, cmd := range replies {
-		due, err := cmd.Text()
-		if err != nil {
-			errs.add(err)
-		} else if due != "" {
-			moves = append(moves, clientIDs[i], due, "")
-		}
+		moves = appendMove(moves, clientIDs[i], cmd, &errs)
 	}
 	errs.add(s.moveDue(ctx, moves))
 	if err := errs.err(); err != nil {

@@ -9,17 +9,20 @@ import (
 )
 
 // Beat extends the lease of an instance by the clock of Redis. In the same trip it takes sessions that were taken over
-// from other instances off those instances' lists.
+// from other instances off those instances' lists, and enters into due what Attach could not.
 func (s *Store) Beat(ctx context.Context, instance string, ttl time.Duration) error {
 	s.mu.Lock()
-	stale := s.stale
-	s.stale = nil
+	stale, hints := s.stale, s.hints
+	s.stale, s.hints = nil, nil
 	s.mu.Unlock()
 
 	t := s.trip()
 	beat := t.run(ctx, s.scripts.instBeat, []string{s.keys.instances()}, instance, millis(ttl))
 	s.forget(ctx, t, stale)
-	_ = t.send(ctx) // the removals may fail: Reconcile does them too
+	if len(hints) > 0 {
+		t.pipe.ZAddLT(ctx, s.keys.due(), hints...)
+	}
+	_ = t.send(ctx) // the removals and entries may fail: Reconcile does them too
 	if err := beat.Err(); err != nil {
 		return fmt.Errorf("beat: %w", err)
 	}

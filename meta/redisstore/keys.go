@@ -36,11 +36,14 @@ func unescape(tag string) string {
 
 func (k keys) session(clientID string) string { return k.prefix + "s:{" + escape(clientID) + "}" }
 
-// sessionParts are the five keys of a session in the order in which the scripts take them.
+// sessionParts are the six keys of a session in the order in which the scripts take them.
 func (k keys) sessionParts(clientID string) []string {
 	s := k.session(clientID)
-	return []string{s, s + ":sub", s + ":cur", s + ":out", s + ":in"}
+	return []string{s, s + ":sub", s + ":cur", s + ":out", s + ":in", s + ":w"}
 }
+
+// wills is the hash of the wills of connections that ended.
+func (k keys) wills(clientID string) string { return k.session(clientID) + ":w" }
 
 // clientID returns the client id of a session header's key.
 func (k keys) clientID(key string) (string, bool) {

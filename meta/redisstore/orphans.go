@@ -12,11 +12,10 @@ import (
 	"lmqgate/meta/session"
 )
 
-// Answers of orphan.lua and expire.lua beside codeDone and codeFormat.
+// Answers of attach.lua, orphan.lua and expire.lua beside codeDone and codeFormat.
 const (
-	codeNothing   = 0
-	codeLater     = 3
-	codeUnsettled = 4
+	codeTooMany  = 3
+	codeDetached = 4
 )
 
 // Orphans detaches sessions of an instance whose lease has ended; see session.Sweeper. An instance that lives is left
@@ -65,11 +64,15 @@ func (s *Store) orphan(ctx context.Context, records []record, end time.Time) ([]
 	if len(records) == 0 {
 		return nil, nil
 	}
+	claim, err := s.token()
+	if err != nil {
+		return nil, err
+	}
 	t := s.trip()
 	replies := make([]*redis.Cmd, len(records))
 	for i, r := range records {
 		replies[i] = t.run(ctx, s.scripts.orphan, s.keys.sessionParts(r.clientID), r.instance, r.ticket,
-			end.UnixMilli(), s.grace.Milliseconds())
+			end.UnixMilli(), s.grace.Milliseconds(), claim, session.ClaimTime.Milliseconds())
 	}
 	_ = t.send(ctx) // every reply carries its own error
 	var (
@@ -79,16 +82,16 @@ func (s *Store) orphan(ctx context.Context, records []record, end time.Time) ([]
 		errs  errorSet
 	)
 	for i, cmd := range replies {
-		one, err := readSwept(records[i].clientID, cmd)
+		one, err := s.readSwept(records[i].clientID, cmd)
 		if err != nil {
 			errs.add(err)
 			continue
 		}
-		if one.code == codeDone {
+		if one.Over || one.code == codeDetached {
 			ended = append(ended, one.Ended)
 		}
-		if one.due != "" {
-			later = append(later, redis.Z{Score: one.score, Member: one.ClientID})
+		if one.due != nil {
+			later = append(later, *one.due)
 		}
 		done = append(done, records[i])
 	}
@@ -99,12 +102,19 @@ func (s *Store) orphan(ctx context.Context, records []record, end time.Time) ([]
 // swept is the answer of orphan.lua or expire.lua.
 type swept struct {
 	session.Ended
-	code  uint64
-	due   string // when to look again, "" = never
-	score float64
+	code uint64
+	due  *redis.Z // when to look again, nil = never
 }
 
-func readSwept(clientID string, cmd *redis.Cmd) (swept, error) {
+// score is when to look again as due_move.lua takes it.
+func (s *swept) score() string {
+	if s.due == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(s.due.Score), 10)
+}
+
+func (s *Store) readSwept(clientID string, cmd *redis.Cmd) (swept, error) {
 	one := swept{Ended: session.Ended{ClientID: clientID}}
 	r := newReply(cmd)
 	one.code = r.uint()
@@ -114,21 +124,13 @@ func readSwept(clientID string, cmd *redis.Cmd) (swept, error) {
 	if one.code == codeFormat {
 		return one, session.ErrFormat
 	}
-	if one.code == codeNothing {
-		return one, nil
+	one.Over = one.code == codeDone
+	one.due = r.due(clientID)
+	var err error
+	if one.Subscriptions, err = decodeAll(r.strings(), decodeSubscription); err != nil {
+		return one, err
 	}
-	if one.due = r.string(); one.due != "" {
-		var err error
-		if one.score, err = strconv.ParseFloat(one.due, 64); err != nil {
-			return one, fmt.Errorf("read script answer: %w", err)
-		}
-	}
-	if one.code == codeDone {
-		var err error
-		if one.Subscriptions, err = decodeAll(r.strings(), decodeSubscription); err != nil {
-			return one, err
-		}
-	}
+	one.Wills = s.readWills(clientID, r)
 	return one, r.err
 }
 

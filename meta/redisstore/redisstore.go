@@ -33,8 +33,9 @@ type Store struct {
 	age     time.Duration
 	maxLog  int
 
-	mu    sync.Mutex // protects stale
+	mu    sync.Mutex // protects stale and hints
 	stale []record   // entries of other instances' lists that Attach made obsolete; Beat removes them
+	hints []redis.Z  // entries of due that Attach could not make; Beat does
 
 	id         string // of this process, for its counts in the registry
 	ledger     ledger
@@ -46,6 +47,7 @@ var (
 	_ session.Instances = (*Store)(nil)
 	_ session.Sweeper   = (*Store)(nil)
 	_ session.Words     = (*Store)(nil)
+	_ session.Wills     = (*Store)(nil)
 	_ session.Viewer    = (*Store)(nil)
 	_ registry.Store    = (*Store)(nil)
 )

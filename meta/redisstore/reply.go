@@ -101,6 +101,15 @@ func (r *reply) optional() uint64 {
 	return n
 }
 
+// due reads a score of due, nil when it is absent.
+func (r *reply) due(clientID string) *redis.Z {
+	at := r.optional()
+	if at == 0 || r.err != nil {
+		return nil
+	}
+	return &redis.Z{Score: float64(at), Member: clientID}
+}
+
 func (r *reply) strings() []string {
 	items, ok := r.next().([]any)
 	if !ok {

@@ -74,26 +74,38 @@ var settleSource string
 //go:embed lua/snapshot.lua
 var snapshotSource string
 
+//go:embed lua/will_done.lua
+var willDoneSource string
+
+//go:embed lua/will_place.lua
+var willPlaceSource string
+
+// willsSource is what scripts that know wills begin with.
+//
+//go:embed lua/wills.lua
+var willsSource string
+
 //go:embed lua/write.lua
 var writeSource string
 
 // scripts are all of them.
 type scripts struct {
 	attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
-	orphan, peek, release, settle, snapshot, write script
+	orphan, peek, release, settle, snapshot, willDone, willPlace, write script
 }
 
 func loadScripts() *scripts {
 	return &scripts{
-		attach: newScript("attach", attachSource), check: newScript("check", checkSource),
-		detach: newScript("detach", detachSource), dueMove: newScript("due_move", dueMoveSource),
-		duePage: newScript("due_page", duePageSource), expire: newScript("expire", expireSource),
+		attach: newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
+		detach: newScript("detach", willsSource+detachSource), dueMove: newScript("due_move", dueMoveSource),
+		duePage: newScript("due_page", duePageSource), expire: newScript("expire", willsSource+expireSource),
 		hold: newScript("hold", holdSource), instBeat: newScript("inst_beat", instBeatSource),
 		instDrop: newScript("inst_drop", instDropSource), instEnd: newScript("inst_end", instEndSource),
 		instForget: newScript("inst_forget", instForgetSource), instLease: newScript("inst_lease", instLeaseSource),
-		instList: newScript("inst_list", instListSource), orphan: newScript("orphan", orphanSource),
+		instList: newScript("inst_list", instListSource), orphan: newScript("orphan", willsSource+orphanSource),
 		peek: newScript("peek", peekSource), release: newScript("release", releaseSource),
-		settle: newScript("settle", settleSource), snapshot: newScript("snapshot", snapshotSource),
+		settle: newScript("settle", willsSource+settleSource), snapshot: newScript("snapshot", snapshotSource),
+		willDone: newScript("will_done", willsSource+willDoneSource), willPlace: newScript("will_place", willsSource+willPlaceSource),
 		write: newScript("write", writeSource),
 	}
 }
@@ -102,7 +114,8 @@ func loadScripts() *scripts {
 func (s *scripts) all() []script {
 	return []script{
 		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
-		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot, s.write,
+		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
+		s.willDone, s.willPlace, s.write,
 	}
 }
 

@@ -2,10 +2,14 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"lmqgate/meta/message"
 )
+
+// ErrWills says that too many wills of the client id wait to be published: it cannot attach with another one.
+var ErrWills = errors.New("too many unpublished wills")
 
 // Will is the Will Message of one connection [MQTT-3.1.2-7].
 type Will struct {

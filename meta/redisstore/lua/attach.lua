@@ -1,9 +1,11 @@
 -- attach: make the caller the owner of a session and return the whole of it.
--- KEYS  1 s:{cid}  2 :sub  3 :cur  4 :out  5 :in
+-- KEYS  1 s:{cid}  2 :sub  3 :cur  4 :out  5 :in  6 :w
 -- ARGV  1 instance  2 ticket of this request  3 clean start 0/1  4 session expiry in ms  5 protocol  6 username
---       7 address
+--       7 address  8 will message ('' = no will)  9 will delay in ms  10 ms for which wills that are due are claimed
+--       11 wills that one client may have unpublished before it cannot attach with another one
 -- Returns {1, epoch, present, previous instance, previous epoch, previous ticket, packet ids, sub, cur, out, in,
---         discarded sub}; {2} when a value has an unknown format: then nothing was changed.
+--         discarded sub, score for due or '', wills claimed}; {2} when a value has an unknown format, {3} when there are
+--         too many wills: then nothing was changed.
 -- A repeat of the same request (same ticket) answers what the first run did, except for the discarded subscriptions.
 
 local function values(key)
@@ -14,22 +16,30 @@ local function values(key)
   return all
 end
 
-local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'n', 'r', 'pi', 'pe', 'pt')
+local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'n', 'r', 'pi', 'pe', 'pt', 'w', 'wd')
 local format, epoch, owner, expiry, due, ended, ticket, ids = h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8]
+local will, delay = h[13], tonumber(h[14])
 local exists = format or redis.call('EXISTS', KEYS[1]) == 1
 if exists and (format ~= '1' or not tonumber(epoch)) then return {2} end
 local sub, cur, out, inn = values(KEYS[2]), values(KEYS[3]), values(KEYS[4]), values(KEYS[5])
 if not (sub and cur and out and inn) then return {2} end
+local wills, claimed = wills_read(KEYS[6]), {}
+if not wills or (will and (string.byte(will, 1) ~= 1 or not delay)) then return {2} end
 
 if owner == ARGV[1] and ticket == ARGV[2] then
-  return {1, epoch, tonumber(h[9]), h[10], h[11], h[12], ids, sub, cur, out, inn, {}}
+  for i = 1, #wills do
+    if wills[i].claim == ticket and wills[i].placed == '0' then claimed[#claimed + 1] = wills[i] end
+  end
+  return {1, epoch, tonumber(h[9]), h[10], h[11], h[12], ids, sub, cur, out, inn, {}, score(nil, wills),
+    wills_answer(claimed)}
 end
+if ARGV[8] ~= '' and #wills >= tonumber(ARGV[11]) then return {3} end
 
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local new = t[1] * 1000000 + t[2]
 if exists and tonumber(epoch) >= new then new = tonumber(epoch) + 1 end
-new = string.format('%.0f', new)
+new = int(new)
 
 local pi, pe, pt = '', '', ''
 if owner then pi, pe, pt = owner, epoch, ticket end
@@ -40,13 +50,40 @@ if not exists or ARGV[3] == '1' or ended or (owner and expiry == '0') or
   present = 0
 end
 
+-- Earlier wills: what was claimed stays so; the return of the client in time deletes the one that was kept back, that of
+-- the session the one that was delayed; the others are due now [MQTT-3.1.3-9].
+local function claim(w, is_new)
+  wills_claim(w, ARGV[2], ms + ARGV[10])
+  wills_save(KEYS[6], w, is_new)
+  claimed[#claimed + 1] = w
+end
+local left = {}
+for i = 1, #wills do
+  local w = wills[i]
+  if w.kind == 'c' then
+    left[#left + 1] = w
+  elseif w.at > ms and (w.kind == 'm' or present == 1) then
+    wills_drop(KEYS[6], w)
+  else
+    claim(w, false)
+    left[#left + 1] = w
+  end
+end
+-- The will of the connection that is taken over [MQTT-3.1.4-3].
+if owner and will and (present == 0 or delay == 0) then
+  local w = wills_new(ticket, will, ms, 0, 0)
+  claim(w, true)
+  left[#left + 1] = w
+end
+
 local discarded = {}
 if present == 0 then
   discarded, sub, cur, out, inn, ids = sub, {}, {}, {}, {}, '0'
   redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 else
-  redis.call('HDEL', KEYS[1], 'd')
+  redis.call('HDEL', KEYS[1], 'd', 'w', 'wd')
 end
 redis.call('HSET', KEYS[1], 'f', '1', 'e', new, 'o', ARGV[1], 'x', ARGV[4], 't', ARGV[2], 'n', ids, 'r', present,
-  'pi', pi, 'pe', pe, 'pt', pt, 'p', ARGV[5], 'u', ARGV[6], 'a', ARGV[7], 'c', string.format('%.0f', ms))
-return {1, new, present, pi, pe, pt, ids, sub, cur, out, inn, discarded}
+  'pi', pi, 'pe', pe, 'pt', pt, 'p', ARGV[5], 'u', ARGV[6], 'a', ARGV[7], 'c', int(ms))
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'w', ARGV[8], 'wd', ARGV[9]) end
+return {1, new, present, pi, pe, pt, ids, sub, cur, out, inn, discarded, score(nil, left), wills_answer(claimed)}

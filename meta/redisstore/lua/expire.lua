@@ -1,32 +1,41 @@
--- expire: end a detached session whose time has come, or hand out again an ended one that was not settled in time.
--- KEYS  1 s:{cid}  2 :sub  3 :cur  4 :out  5 :in
+-- expire: end a detached session whose time has come, or hand out again an ended one that was not settled in time; and
+-- hand out wills that are due and not claimed, or not any more.
+-- KEYS  1 s:{cid}  2 :sub  3 :cur  4 :out  5 :in  6 :w
 -- ARGV  1 now in ms ('' = the clock of Redis)
 --       2 ms after which the subscriptions of an ended session are handed out again
--- Returns {0} nothing to do, ever; {1, score for due, sub} ended; {2} unknown format; {3, score for due} later.
+--       3 name of the caller's claims  4 ms for which a will that is due is claimed
+-- Returns {code, score for due or '' = not to be looked at, sub, wills claimed}; code 0 the session goes on or there is
+--         none, 1 it is ended; {2} unknown format: then nothing was changed.
 
 local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'd', 'q', 'h')
-if not h[1] then return {redis.call('EXISTS', KEYS[1]) * 2} end
-if h[1] ~= '1' then return {2} end
-local ended, due = h[5], h[4]
-if ended then due = h[6] end
-if h[3] or not due or due == 'never' then return {0} end
+if h[1] ~= '1' and (h[1] or redis.call('EXISTS', KEYS[1]) == 1) then return {2} end
+local wills, claimed = wills_read(KEYS[6]), {}
+if not wills then return {2} end
+local now = tonumber(ARGV[1]) or clock()
 
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = t[1] * 1000 + math.floor(t[2] / 1000)
+local due, sub, code = h[4], {}, 0
+if h[5] then due = h[6] end
+if h[3] then due = nil end
+if due and due ~= 'never' and tonumber(due) <= now then
+  sub = redis.call('HVALS', KEYS[2])
+  for i = 1, #sub do
+    if string.byte(sub[i], 1) ~= 1 then return {2} end
+  end
+  code, due = 1, int(now + ARGV[2])
+  redis.call('HSET', KEYS[1], 'q', '1', 'h', due)
+  if not h[5] then
+    redis.call('HSET', KEYS[1], 'e', int(h[2] + 1))
+    redis.call('HDEL', KEYS[1], 'd')
+    redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
+  end
 end
-if tonumber(due) > now then return {3, due} end
 
-local sub = redis.call('HVALS', KEYS[2])
-for i = 1, #sub do
-  if string.byte(sub[i], 1) ~= 1 then return {2} end
+for i = 1, #wills do
+  local w = wills[i]
+  if w.at <= now then
+    wills_claim(w, ARGV[3], now + ARGV[4])
+    wills_save(KEYS[6], w, false)
+    claimed[#claimed + 1] = w
+  end
 end
-local again = string.format('%.0f', now + ARGV[2])
-redis.call('HSET', KEYS[1], 'q', '1', 'h', again)
-if not ended then
-  redis.call('HSET', KEYS[1], 'e', string.format('%.0f', h[2] + 1))
-  redis.call('HDEL', KEYS[1], 'd')
-  redis.call('DEL', KEYS[3], KEYS[4], KEYS[5])
-end
-return {1, again, sub}
+return {code, score(due, wills), sub, wills_answer(claimed)}

@@ -1,0 +1,5 @@
+package metatest
+
+import "testing"
+
+func willsModel(t *testing.T, b *Backend) {}
