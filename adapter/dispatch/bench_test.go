@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +52,48 @@ func BenchmarkPublish(b *testing.B) {
 				})
 			}
 		})
+	}
+}
+
+// SetAll keeps nothing, at once.
+func (instant) SetAll(_ context.Context, messages []*message.Message) []error {
+	return make([]error, len(messages))
+}
+
+// BenchmarkPublishRetained is BenchmarkPublish with a message to be kept, many lines at once.
+func BenchmarkPublishRetained(b *testing.B) {
+	i := instant{[]string{"building/7/room/12"}}
+	d := New(i, i, Config{Retainer: i, MaxInFlight: 1 << 30, MaxInFlightBytes: 1 << 50})
+	payload := make([]byte, 100)
+	var wg sync.WaitGroup
+	done := func(_ message.Result, err error) {
+		wg.Done()
+		if err != nil {
+			b.Error(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		wg.Add(1)
+		d.NewLane().Publish(&message.Publication{
+			Message: &message.Message{Topic: "building/7/room/12", Payload: payload, QoS: 1, Retain: true}, Done: done,
+		})
+	}
+	wg.Wait()
+}
+
+// TestRetainCostsOthersNothing: a message that is not to be kept allocates no more for there being a Retainer.
+func TestRetainCostsOthersNothing(t *testing.T) {
+	i := instant{[]string{"t"}}
+	cost := func(cfg Config) float64 {
+		l := New(i, i, cfg).NewLane()
+		done := func(message.Result, error) {}
+		return testing.AllocsPerRun(200, func() {
+			l.Publish(&message.Publication{Message: &message.Message{Topic: "t", QoS: 1}, Done: done})
+		})
+	}
+	if with, without := cost(Config{Retainer: i}), cost(Config{}); with != without {
+		t.Errorf("%v allocations, %v without a Retainer", with, without)
 	}
 }
 
