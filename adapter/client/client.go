@@ -31,15 +31,17 @@ type client struct {
 	arrived   bool // Server.arrive counts it
 	lasting   bool // CONNECT asked for a session expiry interval over 0
 
-	closing  atomic.Bool
+	ending   ending
 	welcomed atomic.Bool                        // CONNACK with success was sent
 	attached atomic.Bool                        // delivery is set
 	lostTo   atomic.Uint64                      // highest epoch that another instance says was taken over
 	seen     atomic.Int64                       // when the last packet was dealt with, ns since Server.start; busy during one
+	wrote    atomic.Int64                       // when bytes last went to the client, pings included
 	stop     atomic.Pointer[context.CancelFunc] // of what the reading goroutine waits for
 
 	writer   *session.Writer
 	delivery Delivery
+	about    *about // nil where nobody asks
 
 	// The reading goroutine's.
 	in      atomic.Pointer[inbound] // made by the first packet that needs it; others may look
@@ -97,7 +99,8 @@ func (c *client) read() error {
 func (c *client) take(p packet.Packet) error {
 	c.seen.Store(busy)
 	switch {
-	case c.closing.Load():
+	case c.ending.begun():
+		c.part(p)
 		return errClosing
 	case !c.srv.deps.Lease.Valid():
 		return &packet.Error{Code: packet.ServerBusy, Msg: "this instance has lost contact to its session store"}
@@ -135,7 +138,9 @@ func (c *client) handle(p packet.Packet) error {
 		c.Send(&packet.Pingresp{}) // [MQTT-3.12.4-1]
 	case *packet.Disconnect:
 		return c.disconnect(p)
-	default: // a second CONNECT [MQTT-3.1.0-2], AUTH without a method, a packet that only servers send
+	case *packet.Auth:
+		return c.reauthenticate(p)
+	default: // a second CONNECT [MQTT-3.1.0-2]
 		return &packet.Error{Code: packet.ProtocolError, Msg: "unexpected " + p.Type().String()}
 	}
 	return nil
@@ -148,6 +153,13 @@ func (c *client) disconnect(p *packet.Disconnect) error {
 	}
 	c.goodbye = p
 	return errGoodbye
+}
+
+// part takes note of a DISCONNECT that came while this side was closing: the will is deleted all the same.
+func (c *client) part(p packet.Packet) {
+	if d, ok := p.(*packet.Disconnect); ok && packet.CheckFromClient(d) == nil {
+		_ = c.disconnect(d)
+	}
 }
 
 // inbound returns the client's inbound state; the reading goroutine's.
@@ -163,6 +175,20 @@ func (c *client) inbound() *inbound {
 // silent reports whether the client's keep alive has run out.
 func (c *client) silent(now int64) bool {
 	return c.patience > 0 && now-c.seen.Load() > c.patience
+}
+
+// idle reports whether nothing moved on a WebSocket for so long that a proxy may close it.
+func (c *client) idle(now int64) bool {
+	after := int64(c.srv.cfg.PingAfter)
+	return after > 0 && now-c.seen.Load() > after && now-c.wrote.Load() > after && c.conn.Kind() == "ws"
+}
+
+// ping sends a ping of the transport's, which is no MQTT packet.
+func (c *client) ping(now int64) {
+	c.wrote.Store(now)
+	if c.conn.Ping() != nil { // nothing can be written any more
+		c.Close(packet.Success)
+	}
 }
 
 // wake lets the delivery go on after Full was answered with true. Before the delivery is known here, attach does it.

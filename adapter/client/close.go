@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
@@ -12,13 +13,24 @@ import (
 // the client's next connection.
 var errClosing = errors.New("connection is closing")
 
+// ending says whether a connection is closing, and why.
+type ending struct{ v atomic.Uint32 } // 0, or 0x100 and the reason code
+
+// begin reports whether it was the first.
+func (e *ending) begin(code packet.ReasonCode) bool { return e.v.CompareAndSwap(0, 0x100|uint32(code)) }
+
+func (e *ending) begun() bool { return e.v.Load() != 0 }
+
+// code is the reason of a connection that is closing.
+func (e *ending) code() packet.ReasonCode { return packet.ReasonCode(e.v.Load()) }
+
 // Close ends the connection with the reason, once, without blocking. The reading goroutine then releases the session.
 func (c *client) Close(code packet.ReasonCode) { c.end(code, "") }
 
 // end is Close with words for the client; it reports whether it was the first. DISCONNECT is the last packet
 // [MQTT-3.14.4-1], sent to 5.0 clients and only after CONNACK [MQTT-3.14.0-1].
 func (c *client) end(code packet.ReasonCode, why string) bool {
-	if !c.closing.CompareAndSwap(false, true) {
+	if !c.ending.begin(code) {
 		return false
 	}
 	var last packet.Packet
@@ -30,13 +42,13 @@ func (c *client) end(code packet.ReasonCode, why string) bool {
 		last = d
 	}
 	c.out.finish(code, last)
-	c.halt()
+	c.halt(code)
 	return true
 }
 
 // halt lets the reading goroutine go if it waits for something other than the client.
-func (c *client) halt() {
-	c.closing.Store(true)
+func (c *client) halt(code packet.ReasonCode) {
+	c.ending.begin(code)
 	if stop := c.stop.Load(); stop != nil {
 		(*stop)()
 	}
@@ -51,7 +63,7 @@ func (c *client) during(fn func(ctx context.Context)) {
 	defer cancel()
 	c.stop.Store(&cancel)
 	defer c.stop.Store(nil)
-	if c.closing.Load() {
+	if c.ending.begun() {
 		cancel()
 	}
 	fn(ctx)
@@ -69,4 +81,30 @@ func (c *client) lose(e session.Epoch) {
 	if c.attached.Load() && uint64(c.epoch) <= c.lostTo.Load() {
 		c.Close(packet.SessionTakenOver) // [MQTT-3.1.4-3]
 	}
+}
+
+// reason is why the connection ended: what the client said, or what this side closed it with. A stream that broke is
+// an unspecified error.
+func (c *client) reason() packet.ReasonCode {
+	switch code := c.ending.code(); {
+	case c.goodbye != nil:
+		return c.goodbye.Code
+	case code == packet.Success:
+		return packet.UnspecifiedError
+	default:
+		return code
+	}
+}
+
+// parting says what becomes of the will: a DISCONNECT with 0x00 deletes it [MQTT-3.14.4-3], [3.1.1 MQTT-3.1.2-10]; the
+// client of a connection that this side gave up, for reasons that are not the client's, is expected elsewhere; any other
+// end publishes it [MQTT-3.1.2-8].
+func (c *client) parting() session.Parting {
+	switch c.reason() {
+	case packet.NormalDisconnection:
+		return session.PartingClean
+	case packet.ServerShuttingDown, packet.UseAnotherServer, packet.ServerMoved, packet.ServerBusy, packet.ServerUnavailable:
+		return session.PartingMoved
+	}
+	return session.PartingLost
 }

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	mathrand "math/rand/v2"
 	"time"
 
 	"lmqgate/adapter/packet"
-	"lmqgate/meta/access"
 	"lmqgate/meta/session"
 )
 
@@ -36,10 +36,11 @@ func (c *client) handshake() bool {
 		c.refuse(err)
 		return false
 	}
-	if c.closing.Load() || c.out.send(connack) != nil { // taken over, or draining; or it cannot even take a CONNACK
+	if c.ending.begun() || c.out.send(connack) != nil { // taken over, or draining; or it cannot even take a CONNACK
 		c.Close(packet.PacketTooLarge)
 		c.srv.forget(c)
-		c.detach()
+		c.detach(session.PartingClean) // a will is one of an accepted connection [MQTT-3.1.2-8]
+		c.announce(st)
 		return false
 	}
 	c.welcomed.Store(true)
@@ -70,6 +71,10 @@ func (c *client) refuseDecode(err error) {
 
 // refuse answers CONNECT with a failure and closes [MQTT-3.2.2-7].
 func (c *client) refuse(err error) {
+	if errors.Is(err, errGoodbye) {
+		c.Close(packet.Success)
+		return
+	}
 	code := packet.UnspecifiedError
 	errors.As(err, &code)
 	ack := &packet.Connack{Code: code}
@@ -103,6 +108,7 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 	c.problems = p.Version == packet.V5 && !p.Properties.NoProblemInfo
 	c.id = p.ClientID
 	c.maxPacket = int(p.Properties.MaximumPacketSize)
+	c.out.most = min(p.Properties.TopicAliasMaximum, maxAliases)
 	if err := c.acceptable(p); err != nil {
 		return nil, session.State{}, err
 	}
@@ -111,18 +117,23 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 		c.id = "lmq-" + rand.Text()
 		assigned = c.id
 	}
-	username, err := c.authenticate(p)
+	id, reply, err := c.authenticate(p)
+	if err != nil {
+		return nil, session.State{}, err
+	}
+	will, err := c.will(p)
 	if err != nil {
 		return nil, session.State{}, err
 	}
 	c.agree(p)
-	st, err := c.own(p, username)
+	st, err := c.own(p, id.Username, will)
 	if err != nil {
 		return nil, session.State{}, err
 	}
 	ack := &packet.Connack{SessionPresent: st.Present}
 	if c.version == packet.V5 {
 		c.advertise(&ack.Properties, p, assigned)
+		ack.Properties.AuthMethod, ack.Properties.AuthData = p.Properties.AuthMethod, reply // [MQTT-4.12.0-5]
 	}
 	return ack, st, nil
 }
@@ -134,43 +145,17 @@ func (c *client) acceptable(p *packet.Connect) error {
 		return errDraining
 	case !c.srv.deps.Lease.Valid():
 		return reject(packet.ServerUnavailable, "this instance has no contact to its session store, try again")
-	case p.Properties.AuthMethod != "":
-		return reject(packet.BadAuthenticationMethod, "authentication method %q is not offered", p.Properties.AuthMethod)
-	case p.Will != nil && p.Will.Retain && p.Version == packet.V5: // [MQTT-3.2.2-13]
-		return reject(packet.RetainNotSupported, "retained messages are not available")
 	}
-	return nil
-}
-
-func (c *client) authenticate(p *packet.Connect) (username string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
-	defer cancel()
-	l := &access.Login{
-		ClientID: c.id, HasUsername: p.HasUsername, Username: p.Username, HasPassword: p.HasPassword, Password: p.Password,
-		Transport: c.conn.Kind(), Address: c.conn.RemoteIP(), Header: c.conn.Header(),
-	}
-	if t := c.conn.TLS(); t != nil && len(t.VerifiedChains) > 0 {
-		l.Certificate = t.VerifiedChains[0]
-	}
-	id, err := c.srv.deps.Verifier.Verify(ctx, l)
-	c.conn.DropHeader()
-	switch {
-	case err == nil:
-		return id.Username, nil
-	case errors.Is(err, access.ErrDenied):
-		return "", reject(packet.BadUserNameOrPassword, "%v", err)
-	}
-	c.srv.warn("authentication failed to decide", "client_id", c.id, "error", err)
-	return "", reject(packet.ServerUnavailable, "authentication is unavailable, try again")
+	return willing(p.Will)
 }
 
 // agree settles session expiry and keep alive.
 func (c *client) agree(p *packet.Connect) {
-	most := max(c.srv.cfg.SessionExpiryMax, 0)
+	most := min(max(c.srv.cfg.SessionExpiryMax, 0), session.Never)
 	switch {
 	case p.Version != packet.V5 && p.CleanStart:
 		c.expiry = 0
-	case p.Version != packet.V5, p.Properties.SessionExpiry == 0xFFFFFFFF:
+	case p.Version != packet.V5, p.Properties.SessionExpiry == math.MaxUint32: // [MQTT-3.1.2-23]
 		c.expiry = most
 	default:
 		c.expiry = min(time.Duration(p.Properties.SessionExpiry)*time.Second, most)
@@ -189,7 +174,7 @@ func (c *client) agree(p *packet.Connect) {
 
 // own takes the session from whoever holds it: one round trip, nobody elsewhere is waited for (decision 5). The call is
 // not cut short when the connection closes, so that its outcome is known.
-func (c *client) own(p *packet.Connect, username string) (session.State, error) {
+func (c *client) own(p *packet.Connect, username string, will *session.Will) (session.State, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
 	defer cancel()
 	if err := c.srv.arrive(ctx, c); err != nil {
@@ -198,9 +183,10 @@ func (c *client) own(p *packet.Connect, username string) (session.State, error) 
 	st, err := c.srv.deps.Sessions.Attach(ctx, session.AttachRequest{
 		ClientID: c.id, Instance: c.srv.cfg.Instance, CleanStart: p.CleanStart, Expiry: c.expiry,
 		Protocol: byte(p.Version), Username: username, Address: c.conn.RemoteIP().String(),
+		Will: will,
 	})
 	if err != nil {
-		c.srv.undone.add(c.id, 0)
+		c.srv.undone.add(c.id, leftover{looks: looks})
 		c.srv.turnBack(c)
 		c.srv.warn("attaching a session failed", "client_id", c.id, "error", err)
 		if errors.Is(err, session.ErrFormat) {
@@ -222,7 +208,9 @@ func (c *client) advertise(a *packet.ConnackProperties, p *packet.Connect, assig
 	a.ReceiveMaximum = uint16(min(cfg.ReceiveMaximum, 65535))
 	a.MaximumPacketSize = uint32(cfg.MaxPacketSize)
 	a.TopicAliasMaximum = uint16(cfg.TopicAliases)
-	a.NoRetain, a.NoShared = true, true
+	if p.Properties.RequestResponseInfo {
+		a.ResponseInfo = cfg.ResponseInfo // [MQTT-3.1.2-28]
+	}
 	if asked := p.Properties.SessionExpiry; time.Duration(asked)*time.Second != c.expiry { // section 3.2.2.3.2
 		a.HasSessionExpiry, a.SessionExpiry = true, uint32(c.expiry/time.Second)
 	}
@@ -245,12 +233,14 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.delivery.Wake()
 	c.lose(0)
 	c.seen.Store(c.srv.now())
+	c.online(p)
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }
 
-// announce does what the client need not wait for: the previous owner is told, a discarded session's filters are given
-// back.
+// announce does what the client need not wait for: wills of earlier connections are published, the previous owner is
+// told, a discarded session's filters are given back.
 func (c *client) announce(st session.State) {
+	c.srv.due(st.Wills)
 	if st.Previous == nil && len(st.Discarded) == 0 {
 		return
 	}

@@ -23,6 +23,9 @@ type Conn interface {
 	TLS() *tls.ConnectionState
 	// Established says that CONNECT came in time.
 	Established()
+	// Ping keeps intermediaries from closing an idle connection. It never waits, and does nothing on transports that have
+	// no such thing.
+	Ping() error
 	// Bye closes the stream in the way of its transport for the given MQTT reason, without waiting long for the peer.
 	Bye(code packet.ReasonCode)
 }

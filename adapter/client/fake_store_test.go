@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -25,6 +26,9 @@ type fakeStore struct {
 	epoch    session.Epoch
 	words    func(instance string, w session.Word) // nil: words get lost
 	detaches []string
+	partings []string          // client id and how it parted
+	wills    []session.DueWill // handed out by the next Attach or Detach
+	given    map[string]*session.Will
 	settled  []string
 	released []registry.Hold
 
@@ -43,7 +47,9 @@ type stored struct {
 	in     map[uint16]session.Inbound
 }
 
-func newFakeStore() *fakeStore { return &fakeStore{sessions: map[string]*stored{}} }
+func newFakeStore() *fakeStore {
+	return &fakeStore{sessions: map[string]*stored{}, given: map[string]*session.Will{}}
+}
 
 func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.State, error) {
 	var before, after error
@@ -71,6 +77,8 @@ func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.
 	}
 	f.epoch++
 	s.epoch, s.owner, s.expiry = f.epoch, r.Instance, r.Expiry
+	st.Wills, f.wills = f.wills, nil
+	f.given[r.ClientID] = r.Will
 	st.Epoch, st.Subscriptions, st.In = s.epoch, s.subs, slices.Collect(maps.Values(s.in))
 	return st, after
 }
@@ -110,7 +118,7 @@ func (f *fakeStore) write(c session.Change) error {
 	return after
 }
 
-func (f *fakeStore) Detach(_ context.Context, id string, e session.Epoch, _ session.Parting) (session.Ended, error) {
+func (f *fakeStore) Detach(_ context.Context, id string, e session.Epoch, p session.Parting) (session.Ended, error) {
 	if f.onDetach != nil {
 		if err := f.onDetach(id); err != nil {
 			return session.Ended{}, err
@@ -123,12 +131,16 @@ func (f *fakeStore) Detach(_ context.Context, id string, e session.Epoch, _ sess
 		return session.Ended{}, session.ErrFenced
 	}
 	f.detaches = append(f.detaches, id)
+	f.partings = append(f.partings, fmt.Sprint(id, " ", []string{"lost", "clean", "moved"}[p]))
 	s.owner = ""
+	ended := session.Ended{ClientID: id, Wills: f.wills}
+	f.wills = nil
 	if s.expiry > 0 {
-		return session.Ended{ClientID: id}, nil
+		return ended, nil
 	}
 	delete(f.sessions, id)
-	return session.Ended{ClientID: id, Subscriptions: s.subs}, nil
+	ended.Over, ended.Subscriptions = true, s.subs
+	return ended, nil
 }
 
 func (f *fakeStore) Peek(_ context.Context, id string) (session.Info, session.State, error) {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,9 +11,8 @@ import (
 	"lmqgate/meta/session"
 )
 
-// maxReceived bounds the QoS 2 packet ids that wait for PUBREL, those of earlier connections included. 5.0 clients are
-// held to Receive Maximum on each connection; older ones have no such number.
-const maxReceived = 4096
+// maxAcks bounds the acknowledgements of a client that are not sent yet, those included that wait for an earlier one.
+const maxAcks = 4096
 
 // inbound is what a client's PUBLISHes keep until they are through: places in flight, the order of acknowledgements
 // and QoS 2 packet ids.
@@ -27,34 +27,43 @@ type inbound struct {
 
 	mu      sync.Mutex // protects the fields below
 	closed  bool
-	count   int           // publications on their way to the log, any QoS
-	bytes   int           // their payloads
-	quota   int           // PUBLISHes of this connection that count against Receive Maximum [MQTT-3.3.4-9]
-	room    chan struct{} // closed when there is room or the connection closes; nil: nobody waits
-	ids     map[uint16]*received
-	set     []*received // to be written
-	dropped []uint16    // to be deleted
+	count   int                  // publications on their way to the log, any QoS
+	bytes   int                  // their payloads
+	quota   int                  // PUBLISHes of this connection that count against Receive Maximum [MQTT-3.3.4-7]
+	acks    int                  // acknowledgements reserved and not sent
+	room    chan struct{}        // closed when there is room or the connection closes; nil: nobody waits
+	ids     map[uint16]*received // QoS 2: on their way
+	acked   idSet                // QoS 2: PUBREC was sent, on this connection or an earlier one; waits for PUBREL
+	counted idSet                // of acked, those that count in quota
+	set     []*received          // to be written
+	dropped []uint16             // to be deleted
 	expiry  *time.Duration
 	after   []func(error) // called when set, dropped and expiry are written
 	resting []func(error) // repeats that wait until restful
 	rest    *time.Timer
 }
 
-// overrun reports whether one more PUBLISH exceeds what was agreed. Called under in.mu.
+// overrun reports whether one more PUBLISH exceeds what was agreed. Clients before 5.0 may have all 65,535 packet ids
+// open. Called under in.mu.
 func (in *inbound) overrun(p *packet.Publish) error {
-	r := in.ids[p.PacketID]
-	switch {
-	case p.QoS == 0, p.QoS == 2 && r != nil && r.counted:
-	case in.c.version == packet.V5 && in.quota >= in.c.srv.cfg.ReceiveMaximum:
-		return &packet.Error{Code: packet.ReceiveMaximumExceeded, Msg: "more PUBLISH packets than Receive Maximum"}
-	case p.QoS == 2 && r == nil && len(in.ids) >= maxReceived:
-		return &packet.Error{Code: packet.QuotaExceeded, Msg: "too many QoS 2 messages without PUBREL"}
+	if in.c.version != packet.V5 || p.QoS == 0 || in.quota < in.c.srv.cfg.ReceiveMaximum {
+		return nil
 	}
-	return nil
+	if r := in.ids[p.PacketID]; p.QoS == 2 && (r != nil && r.counted || in.counted.has(p.PacketID)) {
+		return nil
+	}
+	return reject(packet.ReceiveMaximumExceeded, "more PUBLISH packets than Receive Maximum")
+}
+
+// open reports whether a QoS 2 packet id is in use.
+func (in *inbound) open(id uint16) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.ids[id] != nil || in.acked.has(id)
 }
 
 // enter takes a place in flight for a PUBLISH. Without one it waits, which holds the client back by TCP; a client that
-// exceeds what was agreed is disconnected [MQTT-3.3.4-9].
+// exceeds what was agreed is disconnected, section 3.1.2.11.3.
 func (in *inbound) enter(p *packet.Publish) error {
 	cfg := &in.c.srv.cfg
 	in.mu.Lock()
@@ -62,8 +71,8 @@ func (in *inbound) enter(p *packet.Publish) error {
 	if err := in.overrun(p); err != nil {
 		return err
 	}
-	for in.count >= cfg.InFlight || in.count > 0 && in.bytes+len(p.Payload) > 4*cfg.MaxPacketSize {
-		if in.c.closing.Load() {
+	for in.count >= cfg.InFlight || in.acks >= maxAcks || in.count > 0 && in.bytes+len(p.Payload) > 4*cfg.MaxPacketSize {
+		if in.c.ending.begun() {
 			return errClosing
 		}
 		room := make(chan struct{})
@@ -72,7 +81,7 @@ func (in *inbound) enter(p *packet.Publish) error {
 		<-room
 		in.mu.Lock()
 	}
-	if in.c.closing.Load() {
+	if in.c.ending.begun() {
 		return errClosing
 	}
 	in.count++
@@ -106,25 +115,74 @@ func (in *inbound) left(bytes int) {
 // publish0 publishes at most once.
 func (in *inbound) publish0(m *message.Message) {
 	size := len(m.Payload)
-	in.c.lane.Publish(&message.Publication{Message: m, Done: func(message.Result, error) { in.left(size) }})
+	in.c.lane.Publish(&message.Publication{Message: m, Done: func(_ message.Result, err error) {
+		in.left(size)
+		if errors.Is(err, message.ErrNotRetained) {
+			in.c.srv.warn("a message was not retained", "client_id", in.c.id, "error", err)
+		}
+	}})
 }
 
 // publish1 publishes at least once: PUBACK after the broker's acknowledgement.
 func (in *inbound) publish1(id uint16, m *message.Message) {
-	in.mu.Lock()
-	in.quota++
-	in.mu.Unlock()
-	slot, size := in.pubacks.reserve(), len(m.Payload)
+	slot, size := in.reserve(1), len(m.Payload)
 	in.c.lane.Publish(&message.Publication{Message: m, Done: func(r message.Result, err error) {
-		in.mu.Lock()
-		in.quota-- // before the client can know
-		in.mu.Unlock()
 		in.left(size)
 		code, why, ok := in.c.outcome(r, err)
 		if ok {
-			in.pubacks.fill(slot, &packet.Puback{PacketID: id, Code: code, Reason: why}, in.c.Send)
+			in.pubacks.fill(slot, &packet.Puback{PacketID: id, Code: code, Reason: why}, in.puback)
 		}
 	}})
+}
+
+// refuse answers a PUBLISH that has entered and goes no further; its packet id is free [MQTT-4.3.3-9].
+func (in *inbound) refuse(p *packet.Publish, code packet.ReasonCode, why string) {
+	slot := in.reserve(p.QoS)
+	in.left(len(p.Payload))
+	if p.QoS == 1 {
+		in.pubacks.fill(slot, &packet.Puback{PacketID: p.PacketID, Code: code, Reason: why}, in.puback)
+		return
+	}
+	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: p.PacketID, Code: code, Reason: why}, in.pubrec)
+}
+
+// reserve takes the place of an acknowledgement among those of its QoS. A PUBLISH of QoS 1 counts against Receive
+// Maximum until it is acknowledged; those of QoS 2 are counted by their packet ids.
+func (in *inbound) reserve(qos byte) uint64 {
+	in.mu.Lock()
+	in.acks++
+	if qos == 1 {
+		in.quota++
+	}
+	in.mu.Unlock()
+	if qos == 1 {
+		return in.pubacks.reserve()
+	}
+	return in.pubrecs.reserve()
+}
+
+// puback sends a PUBACK whose turn has come; the client may go on before it can know.
+func (in *inbound) puback(p packet.Packet) {
+	in.mu.Lock()
+	in.quota--
+	in.answered()
+	in.mu.Unlock()
+	in.c.Send(p)
+}
+
+// pubrec sends a PUBREC whose turn has come.
+func (in *inbound) pubrec(p packet.Packet) {
+	in.mu.Lock()
+	in.answered()
+	in.mu.Unlock()
+	in.c.Send(p)
+}
+
+// answered counts an acknowledgement less. Called under in.mu.
+func (in *inbound) answered() {
+	if in.acks--; in.acks == maxAcks-1 {
+		in.wakeLocked()
+	}
 }
 
 // close ends what still waits; nothing is written any more.

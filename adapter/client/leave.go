@@ -30,8 +30,9 @@ func (c *client) leave(err error) {
 		in.close()
 	}
 	c.srv.forget(c)
-	c.detach()
-	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.out.reason().String())
+	c.detach(c.parting())
+	c.offline()
+	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.reason().String())
 }
 
 // words are what the client is told beside the reason code.
@@ -53,25 +54,28 @@ func (c *client) settle() {
 }
 
 // detach gives the session's ownership up, or leaves it to be tried again: nobody else would while this instance lives.
-func (c *client) detach() {
+func (c *client) detach(p session.Parting) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
 	defer cancel()
-	if err := c.srv.detach(ctx, c.id, c.epoch); err != nil {
+	if err := c.srv.detach(ctx, c.id, c.epoch, p); err != nil {
 		c.log(slog.LevelInfo, "releasing the session failed, it will be tried again", "error", err)
-		c.srv.undone.add(c.id, c.epoch)
+		c.srv.undone.add(c.id, leftover{epoch: c.epoch, parting: p})
 	}
 }
 
 // detach ends the ownership of a session and, if the session ended with it, gives its filters back. A session that was
 // taken over is none of ours any more.
-func (s *Server) detach(ctx context.Context, clientID string, e session.Epoch) error {
-	ended, err := s.deps.Sessions.Detach(ctx, clientID, e, session.PartingLost)
+func (s *Server) detach(ctx context.Context, clientID string, e session.Epoch, p session.Parting) error {
+	ended, err := s.deps.Sessions.Detach(ctx, clientID, e, p)
 	switch {
 	case errors.Is(err, session.ErrFenced):
 		return nil
 	case err != nil:
 		return err
-	case len(ended.Subscriptions) == 0 || !s.release(ctx, clientID, ended.Subscriptions):
+	}
+	s.due(ended.Wills)
+	// Only a session that is over has Subscriptions; one that had none needs no Settled.
+	if len(ended.Subscriptions) == 0 || !s.release(ctx, clientID, ended.Subscriptions) {
 		return nil
 	}
 	if err := s.deps.Sweeper.Settled(ctx, []string{clientID}); err != nil {

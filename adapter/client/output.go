@@ -34,6 +34,8 @@ type output struct {
 	ended   bool // no more bytes are taken
 	bye     *packet.ReasonCode
 	idle    chan struct{} // made by wait, closed when the last goroutine ends
+	most    uint16        // topic aliases that the client takes; set before the session is attached
+	aliases *aliases      // made by the first delivery, if most is not 0
 }
 
 // Send implements Link.
@@ -45,6 +47,7 @@ func (c *client) SendDelivery(t *packet.Template, d packet.Delivery) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.open() {
+		o.alias(t, &d)
 		c.srv.metrics.transmitted(packet.PUBLISH)
 		o.gathered(t.Append(*o.buf, d))
 	}
@@ -148,16 +151,6 @@ func (o *output) finish(code packet.ReasonCode, last packet.Packet) {
 	o.start()
 }
 
-// reason is what finish was called with, 0 before.
-func (o *output) reason() packet.ReasonCode {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.bye == nil {
-		return packet.Success
-	}
-	return *o.bye
-}
-
 // wait returns when nothing is being written. For one caller, after finish.
 func (o *output) wait() {
 	o.mu.Lock()
@@ -202,12 +195,13 @@ func (o *output) take() (b *[]byte, wake bool) {
 		_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
 		wake = o.full
 		o.buf, o.answers, o.full = nil, 0, false
+		o.c.wrote.Store(o.c.srv.now())
 		return b, wake
 	}
 	if o.bye != nil {
 		code := *o.bye
 		o.mu.Unlock()
-		o.c.halt()
+		o.c.halt(code)
 		o.c.conn.Bye(code)
 		o.mu.Lock()
 	}
@@ -225,7 +219,7 @@ func (o *output) writeOut(b []byte) {
 		o.mu.Lock()
 		o.ended, o.buf = true, nil
 		o.mu.Unlock()
-		o.c.halt()
+		o.c.halt(packet.Success)
 		_ = o.c.conn.Close()
 	}
 }

@@ -16,11 +16,11 @@ func (c *client) publish(p *packet.Publish) error {
 	if err := c.resolveAlias(p); err != nil {
 		return err
 	}
-	if err := topic.ValidName(p.Topic); err != nil {
-		return &packet.Error{Code: packet.TopicNameInvalid, Msg: err.Error()}
+	if err := topic.ValidName(p.Topic); err != nil { // [MQTT-3.3.2-2]
+		return reject(packet.TopicNameInvalid, "%v", err)
 	}
-	if p.Retain && c.version == packet.V5 { // [MQTT-3.2.2-14]
-		return &packet.Error{Code: packet.RetainNotSupported, Msg: "retained messages are not available"}
+	if err := c.publishable(p); err != nil {
+		return c.refusePublish(p, err)
 	}
 	m := &message.Message{
 		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Properties: p.Properties,
@@ -47,6 +47,38 @@ func (c *client) publish(p *packet.Publish) error {
 	return nil
 }
 
+// publishable says what stands against a PUBLISH that is right in itself. One that repeats a packet id of QoS 2 was let
+// through before.
+func (c *client) publishable(p *packet.Publish) error {
+	err := c.mayPublish(p.Topic)
+	if err == nil {
+		err = formatted(&p.Properties, p.Payload)
+	}
+	if err != nil && p.QoS == 2 && c.inbound().open(p.PacketID) {
+		return nil
+	}
+	return err
+}
+
+// refusePublish answers a PUBLISH that is not taken. Where no acknowledgement can say so, with QoS 0 and before 5.0, the
+// connection ends: nothing is acknowledged that is not stored [3.1.1 MQTT-3.3.5-2].
+func (c *client) refusePublish(p *packet.Publish, err error) error {
+	var e *packet.Error
+	if p.QoS == 0 || c.version != packet.V5 || !errors.As(err, &e) {
+		return err
+	}
+	in := c.inbound()
+	if err := in.enter(p); err != nil {
+		return err
+	}
+	why := ""
+	if c.problems {
+		why = e.Msg
+	}
+	in.refuse(p, e.Code, why)
+	return nil
+}
+
 // outcome turns the end of a publication into a reason code. ok is false when nothing can be acknowledged and the
 // connection is closed instead: before 5.0 a failure has no code, and an unknown outcome has none in any version.
 func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, why string, ok bool) {
@@ -57,12 +89,19 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 		return packet.Success, "", true
 	case errors.Is(err, errUnkept):
 		return 0, "", false
-	case errors.Is(err, message.ErrRefused) && c.version == packet.V5:
-		c.srv.warn("a message was refused", "client_id", c.id, "error", err)
-		if c.problems {
-			why = "RocketMQ does not take this message as it is"
+	case errors.Is(err, message.ErrNotRetained):
+		c.srv.warn("a message was not retained", "client_id", c.id, "error", err)
+		if c.version != packet.V5 { // it is stored: there is no other way to say so
+			return packet.Success, "", true
 		}
-		return packet.ImplementationSpecificError, why, true
+		return c.failed(packet.QuotaExceeded, "the message was published but not retained")
+	case errors.Is(err, message.ErrRefused):
+		c.srv.warn("a message was refused", "client_id", c.id, "error", err)
+		if c.version == packet.V5 {
+			return c.failed(packet.ImplementationSpecificError, "RocketMQ does not take this message as it is")
+		}
+		c.end(packet.ImplementationSpecificError, "")
+		return 0, "", false
 	}
 	if c.end(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
 		c.srv.warn("publish failed, closing the connection", "client_id", c.id, "error", err)
@@ -70,18 +109,26 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 	return 0, "", false
 }
 
-// resolveAlias sets the topic of a PUBLISH that uses a topic alias [MQTT-3.3.2-8..12].
+// failed is the outcome of a code, without words for a client that does not want them [MQTT-3.1.2-29].
+func (c *client) failed(code packet.ReasonCode, words string) (packet.ReasonCode, string, bool) {
+	if !c.problems {
+		words = ""
+	}
+	return code, words, true
+}
+
+// resolveAlias sets the topic of a PUBLISH that uses a topic alias, section 3.3.2.3.4.
 func (c *client) resolveAlias(p *packet.Publish) error {
 	n := int(p.TopicAlias)
 	if n == 0 {
 		return nil
 	}
-	if n > c.srv.cfg.TopicAliases {
-		return &packet.Error{Code: packet.TopicAliasInvalid, Msg: "topic alias beyond the maximum"}
+	if n > c.srv.cfg.TopicAliases { // [MQTT-3.3.2-9]
+		return reject(packet.TopicAliasInvalid, "topic alias beyond the maximum")
 	}
 	if p.Topic == "" {
 		if n > len(c.aliases) || c.aliases[n-1] == "" {
-			return &packet.Error{Code: packet.ProtocolError, Msg: "topic alias is not set"}
+			return reject(packet.ProtocolError, "topic alias is not set")
 		}
 		p.Topic = c.aliases[n-1]
 		return nil

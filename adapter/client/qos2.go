@@ -15,11 +15,10 @@ type stage byte
 const (
 	stageLeft    stage = iota // recorded by an earlier connection, which did not get it through as far as is known
 	stageRunning              // a publication of this connection is on its way to the log
-	stageSaving               // in the log; that is being written, PUBREC leaves after
-	stageAcked                // PUBREC was sent, on this connection or an earlier one
+	stageSaving               // in the log; that is being written, PUBREC leaves after, and the packet id goes to inbound.acked
 )
 
-// received is a QoS 2 PUBLISH whose PUBREL has not come. Protected by inbound.mu.
+// received is a QoS 2 PUBLISH whose PUBREC was not sent. Protected by inbound.mu.
 type received struct {
 	session.Inbound
 	stage   stage
@@ -34,18 +33,21 @@ func (c *client) restore(st session.State) {
 	}
 	in := c.inbound()
 	in.restful = c.srv.now() + int64(c.srv.cfg.RepeatWait)
-	in.ids = make(map[uint16]*received, len(st.In))
+	in.ids = map[uint16]*received{}
 	for _, i := range st.In {
-		r := &received{Inbound: i}
 		if i.Done {
-			r.stage = stageAcked
+			in.acked.add(i.PacketID)
+		} else {
+			in.ids[i.PacketID] = &received{Inbound: i}
 		}
-		in.ids[i.PacketID] = r
 	}
 }
 
 // publish2 publishes exactly once: a packet id already received is not published again.
 func (in *inbound) publish2(id uint16, m *message.Message) {
+	if in.repeated(id, len(m.Payload)) {
+		return
+	}
 	in.mu.Lock()
 	r := in.ids[id]
 	if r == nil {
@@ -59,19 +61,14 @@ func (in *inbound) publish2(id uint16, m *message.Message) {
 		r.counted = true
 		in.quota++
 	}
-	switch r.stage {
-	case stageRunning, stageSaving: // its PUBREC is on the way
+	if r.stage != stageLeft { // its PUBREC is on the way
 		in.mu.Unlock()
 		in.left(len(m.Payload))
-		return
-	case stageAcked: // [MQTT-4.3.3-10]
-		in.mu.Unlock()
-		in.left(len(m.Payload))
-		in.pubrecs.fill(in.pubrecs.reserve(), &packet.Pubrec{PacketID: id}, in.c.Send)
 		return
 	}
 	r.stage = stageRunning
-	slot, size := in.pubrecs.reserve(), len(m.Payload)
+	in.mu.Unlock()
+	slot, size := in.reserve(2), len(m.Payload) // in the order of PUBLISHes: this is the reading goroutine
 	p := &message.Publication{
 		Message:   m,
 		Abandoned: in.abandoned,
@@ -84,9 +81,26 @@ func (in *inbound) publish2(id uint16, m *message.Message) {
 	} else {
 		p.Prepare = func(key string, at message.Place, ready func(error)) { in.prepare(r, key, at, ready) }
 	}
-	in.mu.Unlock()
 	in.unsent.Add(1)
 	in.c.lane.Publish(p)
+}
+
+// repeated answers a PUBLISH that was published and waits for PUBREL [MQTT-4.3.3-10].
+func (in *inbound) repeated(id uint16, size int) bool {
+	in.mu.Lock()
+	if !in.acked.has(id) {
+		in.mu.Unlock()
+		return false
+	}
+	if !in.counted.has(id) {
+		in.counted.add(id)
+		in.quota++
+	}
+	in.mu.Unlock()
+	slot := in.reserve(2)
+	in.left(size)
+	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: id}, in.pubrec)
+	return true
 }
 
 // abandoned is asked right before each send. What is not sent any more is repeated by the client's next connection,
@@ -94,7 +108,7 @@ func (in *inbound) publish2(id uint16, m *message.Message) {
 // the word of the takeover has come. A recent fenced write shows that there was none.
 func (in *inbound) abandoned() bool {
 	c := in.c
-	if c.closing.Load() || !c.srv.deps.Lease.Valid() {
+	if c.ending.begun() || !c.srv.deps.Lease.Valid() {
 		return true
 	}
 	return in.persist && c.srv.now()-in.fresh.Load() > int64(c.srv.cfg.RepeatWait-time.Second)
@@ -212,7 +226,7 @@ func (in *inbound) produced(r *received, slot uint64, size int, res message.Resu
 		in.mu.Unlock()
 		return
 	}
-	r.stage, r.Done = stageSaving, true
+	r.stage, r.Inbound = stageSaving, session.Inbound{PacketID: r.PacketID, Done: true, AtMillis: r.AtMillis}
 	ack := func(err error) {
 		if err == nil {
 			in.recorded(r, slot, code, why)
@@ -224,7 +238,8 @@ func (in *inbound) produced(r *received, slot uint64, size int, res message.Resu
 		ack(nil)
 		return
 	case code.Failed():
-		in.drop(r, ack)
+		r.toWrite = false
+		in.drop(r.PacketID, ack)
 	default:
 		in.write(r, ack)
 	}
@@ -235,29 +250,23 @@ func (in *inbound) produced(r *received, slot uint64, size int, res message.Resu
 // recorded sends PUBREC. A failed one ends the exchange: the packet id is free [MQTT-4.3.3-9].
 func (in *inbound) recorded(r *received, slot uint64, code packet.ReasonCode, why string) {
 	in.mu.Lock()
-	r.stage = stageAcked
-	if code.Failed() {
-		in.free(r)
-	}
-	in.mu.Unlock()
-	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: r.PacketID, Code: code, Reason: why}, in.c.Send)
-}
-
-// free makes a packet id new again. Called under in.mu.
-func (in *inbound) free(r *received) {
-	if in.ids[r.PacketID] != r {
-		return
-	}
 	delete(in.ids, r.PacketID)
-	if r.counted {
+	switch {
+	case !code.Failed():
+		in.acked.add(r.PacketID)
+		if r.counted {
+			in.counted.add(r.PacketID)
+		}
+	case r.counted:
 		in.quota--
 	}
+	in.mu.Unlock()
+	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: r.PacketID, Code: code, Reason: why}, in.pubrec)
 }
 
-// drop notes the record of r to be deleted. Called under in.mu.
-func (in *inbound) drop(r *received, after func(error)) {
-	r.toWrite = false
-	in.dropped = append(in.dropped, r.PacketID)
+// drop notes the record of a packet id to be deleted. Called under in.mu.
+func (in *inbound) drop(id uint16, after func(error)) {
+	in.dropped = append(in.dropped, id)
 	in.after = append(in.after, after)
 }
 
@@ -268,13 +277,21 @@ func (in *inbound) release(id uint16) error {
 	in.mu.Lock()
 	r := in.ids[id]
 	switch {
-	case r == nil:
-		comp.Code = packet.PacketIdentifierNotFound
-	case r.stage == stageRunning, r.stage == stageSaving:
+	case r != nil && r.stage != stageLeft:
 		in.mu.Unlock()
-		return &packet.Error{Code: packet.ProtocolError, Msg: "PUBREL before PUBREC"}
+		return reject(packet.ProtocolError, "PUBREL before PUBREC")
+	case r != nil: // of an earlier connection, which did not get so far as PUBREC
+		r.toWrite = false
+		delete(in.ids, id)
+		if r.counted {
+			in.quota--
+		}
+	case in.acked.remove(id):
+		if in.counted.remove(id) {
+			in.quota--
+		}
 	default:
-		in.free(r)
+		comp.Code = packet.PacketIdentifierNotFound
 	}
 	if !in.persist {
 		in.mu.Unlock()
@@ -286,8 +303,8 @@ func (in *inbound) release(id uint16) error {
 			in.c.Send(comp)
 		}
 	}
-	if r != nil {
-		in.drop(r, answer)
+	if comp.Code == packet.Success {
+		in.drop(id, answer)
 	} else {
 		in.after = append(in.after, answer)
 	}

@@ -96,6 +96,7 @@ func (c *fakeConn) Header() http.Header       { return nil }
 func (c *fakeConn) DropHeader()               {}
 func (c *fakeConn) TLS() *tls.ConnectionState { return nil }
 func (c *fakeConn) Established()              {}
+func (c *fakeConn) Ping() error               { return nil }
 func (c *fakeConn) Bye(code packet.ReasonCode) {
 	c.mu.Lock()
 	if !c.said {

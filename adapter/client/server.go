@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -30,6 +32,9 @@ type Config struct {
 	Redis            time.Duration // bound on one call of the session store, default 5 s
 	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 4 s; over 1 s
 	WriteTimeout     time.Duration // bound on one write to a client, default 30 s
+	AuthTimeout      time.Duration // bound on one enhanced authentication, default 10 s
+	PingAfter        time.Duration // a WebSocket on which nothing moved for so long is sent a ping; 0 = never
+	ResponseInfo     string        // Response Information for 5.0 clients that ask for it; "" = none
 	Logger           *slog.Logger
 	Register         prometheus.Registerer
 }
@@ -57,6 +62,7 @@ func (c Config) withDefaults() Config {
 	dur(&c.Redis, 5*time.Second)
 	dur(&c.RepeatWait, 4*time.Second)
 	dur(&c.WriteTimeout, 30*time.Second)
+	dur(&c.AuthTimeout, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -74,7 +80,12 @@ type Deps struct {
 	Deliver   Deliverer
 	Lanes     message.Lanes
 	Verifier  access.Verifier
+	Enhanced  access.Enhanced   // may be nil: no enhanced authentication
+	Access    access.Authorizer // may be nil: everybody may do anything
 	Lease     Lease
+	NewKey    func() string           // makes a UNIQ_KEY; nil: a random text
+	Wills     func([]session.DueWill) // takes wills whose time has come, without blocking; nil: they are dropped
+	Presence  Presence                // may be nil
 }
 
 // Server serves MQTT clients. Safe for concurrent use.
@@ -83,6 +94,7 @@ type Server struct {
 	cfg     Config
 	metrics *metrics
 	start   time.Time // base of now
+	seed    maphash.Seed
 	undone  undone
 	warned  atomic.Int64 // when warn last did, ns since start
 
@@ -97,8 +109,12 @@ type Server struct {
 
 // NewServer returns a server; Run must be running for keep alive to be watched.
 func NewServer(deps Deps, cfg Config) *Server {
+	if deps.NewKey == nil {
+		deps.NewKey = rand.Text
+	}
 	s := &Server{
 		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
+		seed: maphash.MakeSeed(),
 	}
 	s.metrics = newMetrics(s.cfg.Register, s)
 	return s
@@ -133,7 +149,7 @@ func (s *Server) Run(ctx context.Context) {
 // look is what is done for every client once a second.
 func (s *Server) look() {
 	now := s.now()
-	var silent, old, unsure []*client
+	var silent, old, unsure, overdue, idle []*client
 	s.mu.Lock()
 	for _, c := range s.clients {
 		switch {
@@ -141,8 +157,12 @@ func (s *Server) look() {
 			silent = append(silent, c)
 		case c.retire > 0 && now > c.retire:
 			old = append(old, c)
+		case c.overdue(now):
+			overdue = append(overdue, c)
 		case c.unsure(now):
 			unsure = append(unsure, c)
+		case c.idle(now):
+			idle = append(idle, c)
 		}
 	}
 	s.mu.Unlock()
@@ -152,8 +172,14 @@ func (s *Server) look() {
 	for _, c := range old {
 		c.end(packet.UseAnotherServer, "connections are renewed after a while, connect again")
 	}
+	for _, c := range overdue {
+		c.end(packet.NotAuthorized, "re-authentication takes too long")
+	}
 	for _, c := range unsure {
 		c.in.Load().renew()
+	}
+	for _, c := range idle {
+		c.ping(now)
 	}
 }
 

@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"lmqgate/adapter/packet"
+	"lmqgate/meta/access"
 	"lmqgate/meta/session"
 	"lmqgate/meta/topic"
 )
@@ -15,20 +17,15 @@ const maxLevels = 128
 // subscribe handles SUBSCRIBE. It blocks the reading goroutine until the promise behind SUBACK is made, so that what the
 // client sends next comes after it.
 func (c *client) subscribe(p *packet.Subscribe) error {
-	codes := make([]packet.ReasonCode, len(p.Filters))
+	ack := &packet.Suback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}
 	asks := make([]session.Subscription, 0, len(p.Filters))
 	places := make([]int, 0, len(p.Filters))
 	fresh := filterSet{} // those that the client did not have
 	for i, f := range p.Filters {
-		if codes[i] = subscribable(f); codes[i] != packet.Success {
+		if err := c.subscribable(f.Filter, &fresh); err != nil {
+			ack.Codes[i] = err.Code
+			c.explain(&ack.Reason, i, err.Msg)
 			continue
-		}
-		if !c.filters.has(f.Filter) && !fresh.has(f.Filter) {
-			if len(c.filters)+len(fresh) >= c.srv.cfg.MaxSubscriptions {
-				codes[i] = packet.QuotaExceeded
-				continue
-			}
-			fresh.add(f.Filter)
 		}
 		places = append(places, i)
 		asks = append(asks, session.Subscription{
@@ -39,42 +36,65 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 	if len(asks) > 0 {
 		c.during(func(ctx context.Context) {
 			for i, code := range c.delivery.Subscribe(ctx, asks) {
-				codes[places[i]] = code
-				if !code.Failed() {
+				ack.Codes[places[i]] = code
+				if code.Failed() {
+					c.explain(&ack.Reason, places[i], "the subscription could not be kept, try again")
+				} else {
 					c.filters.add(asks[i].Filter)
 				}
 			}
 		})
 	}
-	c.Send(&packet.Suback{PacketID: p.PacketID, Codes: codes}) // [MQTT-3.8.4-1..6]
+	c.Send(ack) // [MQTT-3.8.4-1], [MQTT-3.8.4-6]
+	if r, ok := c.delivery.(interface{ Retained() }); ok && len(asks) > 0 {
+		r.Retained()
+	}
 	return nil
 }
 
-// subscribable says what stands against a filter; Success if nothing does.
-func subscribable(f packet.Subscription) packet.ReasonCode {
-	_, _, shared, err := topic.ParseShared(f.Filter)
-	switch {
-	case err != nil || topic.ValidFilter(f.Filter) != nil || topic.Levels(f.Filter) > maxLevels:
-		return packet.TopicFilterInvalid
-	case shared:
-		return packet.SharedSubscriptionsNotSupported
+// subscribable says what stands against a filter, and adds it to fresh if the client does not have it. Shared
+// subscriptions count like any other; No Local on one of them was refused by the decoder [MQTT-3.8.3-4].
+func (c *client) subscribable(filter string, fresh *filterSet) *packet.Error {
+	if topic.ValidFilter(filter) != nil { // [MQTT-4.7.1-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+		return &packet.Error{Code: packet.TopicFilterInvalid, Msg: "not a topic filter"}
 	}
-	return packet.Success
+	_, inner, _, _ := topic.ParseShared(filter)
+	switch {
+	case topic.Levels(inner) > maxLevels:
+		return &packet.Error{Code: packet.TopicFilterInvalid, Msg: "too many levels"}
+	case !c.may(access.Subscribe, inner):
+		return &packet.Error{Code: packet.NotAuthorized, Msg: "not allowed to subscribe to this filter"}
+	case c.filters.has(filter) || fresh.has(filter):
+		return nil
+	case len(c.filters)+len(*fresh) >= c.srv.cfg.MaxSubscriptions:
+		return &packet.Error{Code: packet.QuotaExceeded, Msg: "too many subscriptions"}
+	}
+	fresh.add(filter)
+	return nil
+}
+
+// explain gives an acknowledgement words for its first failure, if the client wants any [MQTT-3.1.2-29].
+func (c *client) explain(reason *string, i int, words string) {
+	if c.problems && *reason == "" {
+		*reason = fmt.Sprintf("filter %d: %s", i+1, words)
+	}
 }
 
 // unsubscribe handles UNSUBSCRIBE. Before 5.0 a failure has no code, so the connection ends instead.
 func (c *client) unsubscribe(p *packet.Unsubscribe) error {
-	var codes []packet.ReasonCode
-	c.during(func(ctx context.Context) { codes = c.delivery.Unsubscribe(ctx, p.Filters) })
-	for i, code := range codes {
+	ack := &packet.Unsuback{PacketID: p.PacketID}
+	c.during(func(ctx context.Context) { ack.Codes = c.delivery.Unsubscribe(ctx, p.Filters) })
+	for i, code := range ack.Codes {
 		switch {
 		case !code.Failed():
 			c.filters.remove(p.Filters[i])
 		case c.version != packet.V5:
-			return &packet.Error{Code: packet.ServerBusy, Msg: "unsubscribing failed"}
+			return reject(packet.ServerBusy, "unsubscribing failed")
+		default:
+			c.explain(&ack.Reason, i, "the subscription could not be removed, try again")
 		}
 	}
-	c.Send(&packet.Unsuback{PacketID: p.PacketID, Codes: codes}) // [MQTT-3.10.4-4]
+	c.Send(ack) // [MQTT-3.10.4-4], [MQTT-3.11.3-1]
 	return nil
 }
 

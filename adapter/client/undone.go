@@ -24,20 +24,21 @@ type undone struct {
 
 // leftover is one of them. Epoch 0 is unknown; such a session is looked at a few times.
 type leftover struct {
-	epoch session.Epoch
-	looks int
+	epoch   session.Epoch
+	parting session.Parting // with epoch: how that connection ended
+	looks   int
 }
 
-func (u *undone) add(clientID string, e session.Epoch) {
+// add puts one in, beside what is known of an earlier connection of its.
+func (u *undone) add(clientID string, l leftover) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.byID == nil {
 		u.byID = map[string]leftover{}
 	}
 	if old, ok := u.byID[clientID]; ok || len(u.byID) < maxUndone {
-		l := leftover{epoch: max(e, old.epoch)}
-		if e == 0 {
-			l.looks = looks
+		if l.epoch < old.epoch {
+			l.epoch, l.parting = old.epoch, old.parting
 		}
 		u.byID[clientID] = l
 	}
@@ -90,7 +91,7 @@ func (s *Server) retry(ctx context.Context) {
 // giveBack releases one session. Should its client connect meanwhile, the epoch is a newer one and nothing happens.
 func (s *Server) giveBack(ctx context.Context, clientID string, l leftover) error {
 	if l.epoch > 0 {
-		if err := s.detach(ctx, clientID, l.epoch); err != nil {
+		if err := s.detach(ctx, clientID, l.epoch, l.parting); err != nil {
 			return err
 		}
 	}
@@ -106,5 +107,5 @@ func (s *Server) giveBack(ctx context.Context, clientID string, l leftover) erro
 	case !info.Connected || info.Instance != s.cfg.Instance || s.here(clientID):
 		return nil
 	}
-	return s.detach(ctx, clientID, info.Epoch)
+	return s.detach(ctx, clientID, info.Epoch, session.PartingClean) // never accepted: no will of its
 }

@@ -57,6 +57,9 @@ func NewTemplate(m *Publish, v Version) (*Template, error) {
 // Version is the protocol version the template is encoded for.
 func (t *Template) Version() Version { return t.version }
 
+// Topic is the topic name. It is shared by all callers: never write to it.
+func (t *Template) Topic() []byte { return t.topic[2:] }
+
 // Bytes is the packet for a zero Delivery. It is shared by all callers: write it, never write to it.
 func (t *Template) Bytes() []byte { return t.shared }
 

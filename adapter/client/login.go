@@ -1,0 +1,77 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/access"
+)
+
+// identity is who a client is.
+type identity = access.Identity
+
+// credentials are what the client shows of itself.
+func (c *client) credentials(p *packet.Connect) *access.Login {
+	l := &access.Login{
+		ClientID: c.id, HasUsername: p.HasUsername, Username: p.Username, HasPassword: p.HasPassword, Password: p.Password,
+		Transport: c.conn.Kind(), Address: c.conn.RemoteIP(), Header: c.conn.Header(),
+	}
+	if t := c.conn.TLS(); t != nil && len(t.VerifiedChains) > 0 {
+		l.Certificate = t.VerifiedChains[0]
+	}
+	return l
+}
+
+// authenticate finds out who the client is; reply is for CONNACK, nil without enhanced authentication.
+func (c *client) authenticate(p *packet.Connect) (id identity, reply []byte, err error) {
+	l := c.credentials(p)
+	defer c.conn.DropHeader()
+	if p.Properties.AuthMethod != "" {
+		id, reply, err = c.exchange(p, l)
+	} else {
+		id, err = c.verify(l)
+	}
+	if err == nil && (c.srv.deps.Access != nil || c.srv.deps.Presence != nil) {
+		c.known().login = id
+	}
+	return id, reply, err
+}
+
+func (c *client) verify(l *access.Login) (id identity, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
+	defer cancel()
+	id, err = c.srv.deps.Verifier.Verify(ctx, l)
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, access.ErrDenied):
+		return id, reject(packet.BadUserNameOrPassword, "%v", err)
+	}
+	return id, c.undecided(err)
+}
+
+// undecided is for a verifier that could not tell.
+func (c *client) undecided(err error) error {
+	c.srv.warn("authentication failed to decide", "client_id", c.id, "error", err)
+	return reject(packet.ServerUnavailable, "authentication is unavailable, try again")
+}
+
+// may reports whether the client is allowed something. The reading goroutine's.
+func (c *client) may(a access.Action, topic string) bool {
+	az := c.srv.deps.Access
+	return az == nil || az.Allowed(c.about.login, c.id, a, topic)
+}
+
+// mayPublish reports what stands against publishing to a valid topic name. Names under $SYS are the server's
+// [MQTT-4.7.2-1].
+func (c *client) mayPublish(topic string) error {
+	switch {
+	case strings.HasPrefix(topic, "$SYS"):
+		return reject(packet.NotAuthorized, "topics under $SYS are the server's")
+	case !c.may(access.Publish, topic):
+		return reject(packet.NotAuthorized, "not allowed to publish to this topic")
+	}
+	return nil
+}

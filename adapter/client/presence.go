@@ -1,0 +1,68 @@
+package client
+
+import (
+	"net/netip"
+	"time"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/session"
+)
+
+// Presence is told which clients come and go: Online once for every accepted connection, Offline once when it has
+// ended. The calls for one connection come in that order; those of two connections of a client id may overlap where one
+// takes over from the other, and Epoch orders them. Implementations are safe for concurrent use and do not block.
+type Presence interface {
+	Online(p Present)
+	// Offline tells why: the code that the client said goodbye with, the one that this side closed with, or
+	// packet.UnspecifiedError for a stream that broke.
+	Offline(p Present, code packet.ReasonCode)
+}
+
+// Present is one accepted connection.
+type Present struct {
+	ClientID   string
+	Username   string
+	Address    netip.Addr
+	Transport  string // "ws", "tcp", "tls"
+	Version    packet.Version
+	CleanStart bool
+	KeepAlive  time.Duration // agreed on; 0 = off
+	Epoch      session.Epoch
+	At         time.Time // when CONNECT was accepted
+}
+
+// about is what is known of a client beyond what serves it; it is made where somebody asks for it.
+type about struct {
+	present Present
+	auth    *authentication // nil: no enhanced authentication
+	login   identity
+}
+
+// online notes and tells that the client came.
+func (c *client) online(p *packet.Connect) {
+	pres := c.srv.deps.Presence
+	if pres == nil {
+		return
+	}
+	a := c.known()
+	a.present = Present{
+		ClientID: c.id, Username: a.login.Username, Address: c.conn.RemoteIP(), Transport: c.conn.Kind(), Version: c.version,
+		CleanStart: p.CleanStart, KeepAlive: time.Duration(c.patience) * 2 / 3, Epoch: c.epoch, At: time.Now(),
+	}
+	pres.Online(a.present)
+}
+
+// offline tells that it went.
+func (c *client) offline() {
+	if pres := c.srv.deps.Presence; pres != nil {
+		pres.Offline(c.about.present, c.reason())
+	}
+}
+
+// known returns the client's about.
+func (c *client) known() *about {
+	if c.about == nil {
+		c.about = &about{}
+	}
+	return c.about
+}
