@@ -13,14 +13,17 @@ import (
 // Client is the facade. All methods may be called concurrently, also before the
 // cluster is reachable: it connects and reconnects by itself.
 type Client struct {
-	cfg     Config
-	metrics *metrics
-	names   *nameServers
-	cluster *cluster
-	puller  *puller
-	topics  *topics
-	sender  sender
-	asking  chan struct{} // semaphore of offset calls
+	cfg      Config
+	metrics  *metrics
+	names    *nameServers
+	cluster  *cluster
+	puller   *puller
+	poppers  *poppers
+	acker    *acker
+	returner *returner
+	topics   *topics
+	sender   sender
+	asking   chan struct{} // semaphore of offset calls
 
 	ctx    context.Context // ends at Close; the life of the client's goroutines
 	cancel context.CancelCauseFunc
@@ -48,6 +51,9 @@ func New(cfg Config) (*Client, error) {
 	c.names = newNameServers(cfg.NameServers, c.dialConfig())
 	c.cluster = newCluster(c)
 	c.puller = newPuller(c)
+	c.poppers = newPoppers(c)
+	c.acker = newAcker(c)
+	c.returner = &returner{c: c}
 	c.topics = newTopics(c)
 	if cfg.DirectSend {
 		c.sender = &directSender{c: c}

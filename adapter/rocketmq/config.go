@@ -1,7 +1,7 @@
 // Package rocketmq is the gateway's client of a RocketMQ cluster: it knows the
 // brokers, sends messages with a multi-dispatch list, holds long polls on tens
-// of thousands of light message queues (LMQ) over a few connections, and
-// answers for offsets and stored keys.
+// of thousands of light message queues (LMQ) over a few connections, pops
+// messages for consumer groups, and answers for offsets and stored keys.
 //
 // Goroutines: one per broker connection, two to each for the wire (package
 // remoting), one for the cluster information, one for the shared timing wheel,
@@ -69,6 +69,8 @@ type Config struct {
 	// PullRate is how many pulls a second are let through that are not the
 	// answer to an answer: first ones, after errors and reconnects. 0 is 5000.
 	PullRate int
+	// MaxPops bounds the POPs held at brokers. 0 is 16384.
+	MaxPops int
 	// Deliverers is the number of goroutines that call sinks. 0 is GOMAXPROCS,
 	// at least 2.
 	Deliverers int
@@ -98,6 +100,7 @@ func (c Config) withDefaults() Config {
 	c.MaxInFlight = orElse(c.MaxInFlight, 4096)
 	c.Suspend = orElse(c.Suspend, 30*time.Second)
 	c.PullRate = orElse(c.PullRate, 5000)
+	c.MaxPops = orElse(c.MaxPops, 16384)
 	c.Deliverers = orElse(c.Deliverers, max(2, runtime.GOMAXPROCS(0)))
 	c.RefreshEvery = orElse(c.RefreshEvery, 15*time.Second)
 	if c.TLS != nil || c.Dial != nil {

@@ -36,8 +36,11 @@ func behind(ms []*PulledMessage, offset int64) []*PulledMessage {
 	return nil
 }
 
-// deliverOne calls w's sink.
-func (p *puller) deliverOne(w *Watch) {
+// stopped is what deliver is when the client is closed meanwhile.
+func (w *Watch) stopped() {}
+
+// deliver calls w's sink.
+func (w *Watch) deliver() {
 	w.mu.Lock()
 	r, gen := w.ready, w.gen
 	w.ready = nil
@@ -62,42 +65,59 @@ func (p *puller) deliverOne(w *Watch) {
 	w.armLocked()
 }
 
-// deliverQueue holds the watches whose sinks are to be called. It is bounded by
-// the number of watches: each is in it once at most.
-type deliverQueue struct {
-	mu      sync.Mutex // protects the fields below
-	cond    *sync.Cond
-	queue   fifo
-	stopped bool
+// delivery is a call of the user's that is due: one of the two is called.
+type delivery interface {
+	deliver()
+	stopped() // the client was closed
 }
 
-func (q *deliverQueue) add(w *Watch) {
+// deliverQueue holds the watches whose sinks are to be called, and the POPs
+// that are done. It is bounded by their number: each is in it once at most.
+type deliverQueue struct {
+	mu    sync.Mutex // protects the fields below
+	cond  *sync.Cond
+	queue fifo[delivery]
+	ended bool
+}
+
+func (q *deliverQueue) add(d delivery) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.queue.push(w)
-	q.cond.Signal()
+	ended := q.ended
+	if !ended {
+		q.queue.push(d)
+		q.cond.Signal()
+	}
+	q.mu.Unlock()
+	if ended {
+		d.stopped()
+	}
 }
 
 func (q *deliverQueue) stop() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.stopped = true
+	q.ended = true
+	left := q.queue
+	q.queue = fifo[delivery]{}
 	q.cond.Broadcast()
+	q.mu.Unlock()
+	for !left.empty() {
+		left.pop().stopped()
+	}
 }
 
-// loop calls deliver for each watch until stopped.
-func (q *deliverQueue) loop(deliver func(*Watch)) {
+// loop makes the calls until stopped.
+func (q *deliverQueue) loop() {
 	for {
 		q.mu.Lock()
-		for q.queue.empty() && !q.stopped {
+		for q.queue.empty() && !q.ended {
 			q.cond.Wait()
 		}
-		if q.stopped {
+		if q.ended {
 			q.mu.Unlock()
 			return
 		}
-		w := q.queue.pop()
+		d := q.queue.pop()
 		q.mu.Unlock()
-		deliver(w)
+		d.deliver()
 	}
 }

@@ -25,6 +25,9 @@ var (
 	ErrIllegal = errors.New("message illegal")
 	// ErrNoBroker: the broker is not known or not connected.
 	ErrNoBroker = errors.New("broker not connected")
+	// ErrExpired: the invisible time of a popped message was over: it may have
+	// come back to its group.
+	ErrExpired = errors.New("invisible time over")
 	// ErrStopped: the client was closed.
 	ErrStopped = errors.New("rocketmq client closed")
 )

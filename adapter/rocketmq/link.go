@@ -64,13 +64,13 @@ type slot struct {
 	conn    *remoting.Conn // nil while there is none
 	changed chan struct{}  // closed and made again whenever conn changes
 	moved   chan struct{}  // capacity 1: addr changed
-	parked  map[*Watch]struct{}
+	parked  map[waiter]struct{}
 }
 
 func newSlot(c *Client, broker string, number int) *slot {
 	return &slot{
 		c: c, broker: broker, number: number, changed: make(chan struct{}),
-		moved: make(chan struct{}, 1), parked: make(map[*Watch]struct{}),
+		moved: make(chan struct{}, 1), parked: make(map[waiter]struct{}),
 	}
 }
 
@@ -220,7 +220,7 @@ func (s *slot) up(conn *remoting.Conn, addr string) {
 	s.conn = conn
 	s.changedLocked()
 	waiting := s.parked
-	s.parked = make(map[*Watch]struct{})
+	s.parked = make(map[waiter]struct{})
 	s.mu.Unlock()
 	s.c.metrics.connections.Inc()
 	s.c.puller.enqueueAll(waiting)
@@ -263,7 +263,7 @@ func (s *slot) keepAlive(ctx context.Context, conn *remoting.Conn) {
 }
 
 // park keeps w until there is a connection; false if there is one.
-func (s *slot) park(w *Watch) bool {
+func (s *slot) park(w waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != nil && s.conn.Err() == nil {
@@ -273,8 +273,11 @@ func (s *slot) park(w *Watch) bool {
 	return true
 }
 
-func (s *slot) unpark(w *Watch) {
+// unpark tells whether w was parked; then it is nobody's any more.
+func (s *slot) unpark(w waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, was := s.parked[w]
 	delete(s.parked, w)
+	return was
 }

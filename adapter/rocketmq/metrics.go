@@ -18,6 +18,10 @@ type metrics struct {
 	reconnects  prometheus.Counter
 	overdue     prometheus.Counter
 	topics      prometheus.Counter
+	popsHeld    prometheus.Gauge
+	popAnswers  *prometheus.CounterVec // status
+	popAcks     *prometheus.CounterVec // result
+	popReturned prometheus.Counter
 }
 
 // newMetrics registers with r, nil for none. Collectors that are registered
@@ -42,6 +46,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reconnects: prometheus.NewCounter(prometheus.CounterOpts{Name: name("reconnects_total"), Help: "Connections to brokers made again."}),
 		overdue:    prometheus.NewCounter(prometheus.CounterOpts{Name: name("pulls_overdue_total"), Help: "Held pulls that were never answered."}),
 		topics:     prometheus.NewCounter(prometheus.CounterOpts{Name: name("topics_created_total"), Help: "Topics created."}),
+		popsHeld:   prometheus.NewGauge(prometheus.GaugeOpts{Name: name("pops_held"), Help: "POPs held at brokers or on their way."}),
+		popAnswers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: name("pop_answers_total"), Help: "Answers to POPs."}, []string{"status"}),
+		popAcks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("pop_acks_total"), Help: "Acknowledgements of popped messages.",
+		}, []string{"result"}),
+		popReturned: prometheus.NewCounter(prometheus.CounterOpts{Name: name("pop_returned_total"), Help: "Popped messages given back because nobody waited for them any more."}),
 	}
 	if r != nil {
 		m.held, m.watches = register(r, m.held), register(r, m.watches)
@@ -49,6 +59,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.sendSeconds, m.sendErrors = register(r, m.sendSeconds), register(r, m.sendErrors)
 		m.probeFinds, m.reconnects = register(r, m.probeFinds), register(r, m.reconnects)
 		m.overdue, m.topics = register(r, m.overdue), register(r, m.topics)
+		m.popsHeld, m.popAnswers = register(r, m.popsHeld), register(r, m.popAnswers)
+		m.popAcks, m.popReturned = register(r, m.popAcks), register(r, m.popReturned)
 	}
 	return m
 }

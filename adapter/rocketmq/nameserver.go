@@ -52,6 +52,21 @@ func (n *nameServers) do(ctx context.Context, cmd *remoting.Command) (*remoting.
 	return nil, errors.Join(errs...)
 }
 
+// all asks every name server and returns what is wrong with any.
+func (n *nameServers) all(ctx context.Context, cmd *remoting.Command) error {
+	var errs []error
+	for _, addr := range n.addrs {
+		answer, err := n.try(ctx, addr, cmd)
+		if err == nil && answer.Code != remoting.Success {
+			err = fmt.Errorf("code %d: %s", answer.Code, answer.Remark)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("name server %s: %w", addr, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (n *nameServers) try(ctx context.Context, addr string, cmd *remoting.Command) (*remoting.Command, error) {
 	ctx, cancel := context.WithTimeout(ctx, nameServerTimeout)
 	defer cancel()

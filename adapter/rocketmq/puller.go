@@ -50,18 +50,20 @@ func newPuller(c *Client) *puller {
 // start starts the goroutines; they end with the client.
 func (p *puller) start() {
 	p.c.wg.Go(func() { p.delays.loop(p.c.ctx) })
-	p.c.wg.Go(func() { p.pump.loop(p.c.ctx, p.bucket, (*Watch).pumped) })
+	p.c.wg.Go(func() { p.pump.loop(p.c.ctx, p.bucket) })
 	for range p.c.cfg.Deliverers {
-		p.c.wg.Go(func() { p.deliver.loop(p.deliverOne) })
+		p.c.wg.Go(func() { p.deliver.loop() })
 	}
 	p.c.wg.Go(func() {
 		<-p.c.ctx.Done()
+		p.c.poppers.stop()
+		p.c.acker.stop()
 		p.deliver.stop()
 	})
 }
 
 // enqueueAll lets ws through the pump; they are marked as waiting already.
-func (p *puller) enqueueAll(ws map[*Watch]struct{}) {
+func (p *puller) enqueueAll(ws map[waiter]struct{}) {
 	now := time.Now()
 	for w := range ws {
 		p.pump.add(w, w.recentActivity(now))

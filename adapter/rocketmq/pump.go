@@ -3,20 +3,29 @@ package rocketmq
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// pump lets watches through one after the other, recently active ones first,
-// no faster than a token bucket allows. It is bounded by the number of watches:
-// each is in it once at most.
+// waiter is a watch, or a POP, on its way to the broker: it goes through the
+// pump, and is parked at its slot while there is no connection.
+type waiter interface {
+	// pumped is called when it is the waiter's turn.
+	pumped()
+	recentActivity(now time.Time) bool
+}
+
+// pump lets waiters through one after the other, recently active ones first,
+// no faster than a token bucket allows. It is bounded by the number of watches
+// and POPs: each is in it once at most.
 type pump struct {
 	wake chan struct{} // capacity 1
 
 	mu     sync.Mutex // protects the fields below
-	active fifo
-	others fifo
+	active fifo[waiter]
+	others fifo[waiter]
 }
 
-func (p *pump) add(w *Watch, active bool) {
+func (p *pump) add(w waiter, active bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if active {
@@ -30,7 +39,7 @@ func (p *pump) add(w *Watch, active bool) {
 	}
 }
 
-func (p *pump) next() *Watch {
+func (p *pump) next() waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.active.empty() {
@@ -42,8 +51,8 @@ func (p *pump) next() *Watch {
 	return nil
 }
 
-// loop calls pumped for each watch until ctx ends.
-func (p *pump) loop(ctx context.Context, b *bucket, pumped func(*Watch)) {
+// loop calls each waiter until ctx ends.
+func (p *pump) loop(ctx context.Context, b *bucket) {
 	for {
 		w := p.next()
 		if w == nil {
@@ -57,19 +66,19 @@ func (p *pump) loop(ctx context.Context, b *bucket, pumped func(*Watch)) {
 		if b.wait(ctx) != nil {
 			return
 		}
-		pumped(w)
+		w.pumped()
 	}
 }
 
-// fifo is a queue of watches.
-type fifo struct {
-	items []*Watch
+// fifo is a queue.
+type fifo[T any] struct {
+	items []T
 	head  int
 }
 
-func (f *fifo) empty() bool { return f.head == len(f.items) }
+func (f *fifo[T]) empty() bool { return f.head == len(f.items) }
 
-func (f *fifo) push(w *Watch) {
+func (f *fifo[T]) push(w T) {
 	if f.head > 1024 && f.head*2 > len(f.items) {
 		n := copy(f.items, f.items[f.head:])
 		clear(f.items[n:])
@@ -78,9 +87,10 @@ func (f *fifo) push(w *Watch) {
 	f.items = append(f.items, w)
 }
 
-func (f *fifo) pop() *Watch {
+func (f *fifo[T]) pop() T {
+	var none T
 	w := f.items[f.head]
-	f.items[f.head] = nil
+	f.items[f.head] = none
 	f.head++
 	if f.head == len(f.items) {
 		f.items, f.head = f.items[:0], 0

@@ -24,7 +24,6 @@ const (
 	codeGetGroupConfig    = 352
 	codeInvalidParameter  = 29
 	codeNoMessage         = 208
-	codeBatchAck          = 200151
 )
 
 // Broker is one broker, a master. All its state is its own.
@@ -194,6 +193,8 @@ func (b *Broker) answer(c *conn, req *remoting.Command, a *args) *remoting.Comma
 		return b.pop(c, req, a)
 	case remoting.AckMessage:
 		return b.ack(c, a)
+	case remoting.BatchAckMessage:
+		return b.batchAck(req)
 	case remoting.ChangeMessageInvisibleTime:
 		return b.changeInvisible(c, a)
 	}

@@ -60,6 +60,8 @@ const (
 	GetBrokerClusterInfo int32 = 106
 	// GetAllTopicListFromNameserver: no fields. Answers {"topicList":[...]} as body.
 	GetAllTopicListFromNameserver int32 = 206
+	// DeleteSubscriptionGroup: groupName cleanOffset.
+	DeleteSubscriptionGroup int32 = 207
 	// DeleteTopicInBroker: topic.
 	DeleteTopicInBroker int32 = 215
 	// DeleteTopicInNamesrv: topic.
@@ -83,6 +85,9 @@ const (
 	// ChangeMessageInvisibleTime: as AckMessage with invisibleTime. Answers
 	// popTime invisibleTime reviveQid. JSON only.
 	ChangeMessageInvisibleTime int32 = 200053
+	// BatchAckMessage: no fields; the body is a BatchAck as JSON. Answered 0
+	// whether the messages are known or not. JSON only.
+	BatchAckMessage int32 = 200151
 )
 
 // Response codes.

@@ -1,0 +1,158 @@
+package rocketmq_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"lmqgate/adapter/rocketmq"
+)
+
+type popResult struct {
+	messages []rocketmq.Popped
+	rest     int64
+	err      error
+}
+
+// popOnce pops and waits.
+func popOnce(c *rocketmq.Client, r rocketmq.PopRequest) popResult {
+	done := make(chan popResult, 1)
+	c.Pop(r, func(m []rocketmq.Popped, rest int64, err error) { done <- popResult{m, rest, err} })
+	return <-done
+}
+
+// popSome pops until there are messages.
+func popSome(t testing.TB, ctx context.Context, c *rocketmq.Client, r rocketmq.PopRequest) []rocketmq.Popped {
+	t.Helper()
+	for ctx.Err() == nil {
+		got := popOnce(c, r)
+		if got.err != nil {
+			t.Fatal(got.err)
+		}
+		if len(got.messages) > 0 {
+			return got.messages
+		}
+	}
+	t.Fatal("nothing popped")
+	return nil
+}
+
+func ack(t testing.TB, c *rocketmq.Client, ms ...rocketmq.Popped) {
+	t.Helper()
+	done := make(chan error, len(ms))
+	for _, m := range ms {
+		c.AckPopped(m.Handle, func(err error) { done <- err })
+	}
+	for range ms {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// popFixture is a group that begins on an LMQ with old messages.
+type popFixture struct {
+	t     *testing.T
+	ctx   context.Context
+	c     *rocketmq.Client
+	queue rocketmq.Queue
+	req   rocketmq.PopRequest
+}
+
+func newPopFixture(t *testing.T, c *rocketmq.Client, lmq string) *popFixture {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	q, err := c.PickQueue(ctx, "real_test", "pop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := rocketmq.LMQ{Broker: q.Broker, Name: lmq}
+	f := &popFixture{t: t, ctx: ctx, c: c, queue: q, req: rocketmq.PopRequest{
+		LMQ: l, Group: rocketmq.GroupName("share", "g", lmq), Max: 8, Invisible: 30 * time.Second, Wait: 2 * time.Second,
+	}}
+	f.send(3, "old")
+	f.settle(3)
+	if err := c.BeginGroup(ctx, f.req.Group, l); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *popFixture) send(n int, body string) {
+	f.t.Helper()
+	for i := range n {
+		m := &rocketmq.OutMessage{Queue: f.queue, Tag: "MQTT_COMMON", Dispatch: []string{f.req.LMQ.Name, f.req.LMQ.Name + "_other"}, Body: fmt.Appendf(nil, "%s%d", body, i)}
+		if err := stored(f.ctx, f.c, m); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// settle waits until the index has n messages.
+func (f *popFixture) settle(n int64) {
+	f.t.Helper()
+	for {
+		got, err := f.c.MaxOffset(f.ctx, f.req.LMQ)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if got >= n {
+			return
+		}
+	}
+}
+
+func TestRealPop(t *testing.T) {
+	for _, suffix := range []string{"%a%", "%+%", "%#%", "%a@b c é%"} {
+		t.Run(suffix, func(t *testing.T) {
+			playPop(t, realClient(t, nil), rocketmq.LMQPrefix+unique(t)[:20]+rocketmq.NewKey()+suffix)
+		})
+	}
+}
+
+// playPop is the life of a group.
+func playPop(t *testing.T, c *rocketmq.Client, lmq string) {
+	f := newPopFixture(t, c, lmq)
+	f.send(5, "m")
+	f.settle(8)
+	got := popSome(t, f.ctx, c, f.req)
+	if len(got) != 5 {
+		t.Fatalf("%d messages", len(got))
+	}
+	for i, m := range got {
+		if string(m.Body) != fmt.Sprintf("m%d", i) || m.LMQOffset != int64(3+i) || m.Reconsume != 0 {
+			t.Errorf("message %d: %q at %d, reconsumed %d times", i, m.Body, m.LMQOffset, m.Reconsume)
+		}
+	}
+	ack(t, c, got[0], got[2], got[4])
+	for _, i := range []int{1, 3} {
+		done := make(chan error, 1)
+		c.ReturnPopped(got[i].Handle, 0, func(_ rocketmq.Handle, err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	returned := time.Now()
+	var back []rocketmq.Popped
+	for len(back) < 2 {
+		back = append(back, popSome(t, f.ctx, c, f.req)...)
+	}
+	t.Logf("came back after %v", time.Since(returned))
+	for _, m := range back {
+		if m.Reconsume != 1 || m.LMQOffset != 4 && m.LMQOffset != 6 {
+			t.Errorf("came back: %q at %d, reconsumed %d times", m.Body, m.LMQOffset, m.Reconsume)
+		}
+	}
+	ack(t, c, back...)
+	if n, ok, err := c.GroupOffset(f.ctx, f.req.Group, f.req.LMQ); err != nil || !ok || n != 8 {
+		t.Errorf("offset %d %v %v", n, ok, err)
+	}
+	if err := c.EndGroup(f.ctx, f.req.Group, f.req.LMQ); err != nil {
+		t.Fatal(err)
+	}
+	if n, ok, err := c.GroupOffset(f.ctx, f.req.Group, f.req.LMQ); err != nil || ok {
+		t.Errorf("offset after the end %d %v %v", n, ok, err)
+	}
+}
