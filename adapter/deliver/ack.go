@@ -38,7 +38,7 @@ func (s *Session) Pubrec(id uint16, code packet.ReasonCode) {
 
 // release moves a flight on to PUBREL.
 func (s *Session) release(f *flight) {
-	f.State, f.entry, f.ids = session.OutReleased, nil, nil
+	f.State, f.entry, f.ids, f.Message = session.OutReleased, nil, nil, nil
 	if !s.persist {
 		f.state = flightReleased
 		s.link.Send(&packet.Pubrel{PacketID: f.PacketID})

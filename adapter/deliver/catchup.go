@@ -73,7 +73,7 @@ func (s *Session) pullFor(c *cursor) {
 	}
 	s.enqueue(c)
 	s.pump()
-	if s.link.Full() && s.hub.crowded() {
+	if s.hub.crowded() && (s.link.Full() || s.walkHolds()) {
 		c.spare()
 	}
 }

@@ -21,6 +21,10 @@ type Config struct {
 	CatchUps     int           // catching-up pulls in flight at each broker, default 64
 	PullMax      int           // messages asked for by one pull, default 32
 	Window       int           // most unacknowledged QoS 1 and 2 messages per session, default 64
+	Retained     Retained      // where new subscriptions get retained messages from, nil = nowhere
+	Walks        int           // pages of retained messages in memory at a time, default 32
+	WalkPage     int           // messages of one, default 64
+	WalkBytes    int           // bytes of one that are sent at once, default 64 KiB; a single message may have more
 	Subscribe    time.Duration // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
 	Logger       *slog.Logger
 	Register     prometheus.Registerer
@@ -38,6 +42,9 @@ func (c Config) withDefaults() Config {
 	or(&c.CatchUps, 64)
 	or(&c.PullMax, 32)
 	or(&c.Window, 64)
+	or(&c.Walks, 32)
+	or(&c.WalkPage, 64)
+	or(&c.WalkBytes, 64<<10)
 	if c.TotalBytes <= 0 {
 		c.TotalBytes = 64 << 20
 	}
@@ -61,6 +68,7 @@ type Hub struct {
 	cfg       Config
 	metrics   *metrics
 	ringBytes atomic.Int64 // of the entries kept in rings and by lagging cursors
+	walkers   walkers
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc

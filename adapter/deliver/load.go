@@ -19,7 +19,7 @@ func (o *outbound) load(s *Session, b *backlog) {
 	b.loading = true
 	list := make([]*flight, 0, loadAhead)
 	for _, f := range b.flights {
-		if f.state == flightAgain && f.entry == nil {
+		if f.state == flightAgain && f.entry == nil && f.Message == nil {
 			list = append(list, f)
 		}
 		if len(list) == loadAhead {

@@ -18,6 +18,8 @@ type metrics struct {
 	gone        prometheus.Counter
 	resets      prometheus.Counter
 	catchUps    prometheus.Counter
+	retained    prometheus.Counter
+	walkErrors  prometheus.Counter
 	now         func() time.Time
 }
 
@@ -34,6 +36,8 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		gone:        counter("lmqgate_redeliveries_gone_total", "Unacknowledged messages that could not be read back from the log."),
 		resets:      counter("lmqgate_queue_resets_total", "Cursors that found their queue reset or rolled back and went by store time."),
 		catchUps:    counter("lmqgate_catch_up_pulls_total", "Pulls made for one lagging cursor."),
+		retained:    counter("lmqgate_retained_deliveries_total", "Retained messages sent for new subscriptions."),
+		walkErrors:  counter("lmqgate_retained_read_errors_total", "Reads of retained messages for a subscription that failed and were tried again."),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lmqgate_delivery_seconds", Help: "Time from the broker's storing of a message to its sending to a client that was waiting for it, by two clocks.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
@@ -48,12 +52,13 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	if r != nil {
-		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.unencodable, m.tooOld, m.expired, m.gone, m.resets, m.catchUps,
+		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.unencodable, m.tooOld, m.expired, m.gone, m.resets, m.catchUps, m.retained, m.walkErrors,
 			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {
 				h.mu.Lock()
 				defer h.mu.Unlock()
 				return float64(len(h.queues))
 			}),
+			gauge("lmqgate_retained_waiting_sessions", "Sessions whose retained messages wait for their turn to be read.", func() float64 { return float64(h.walkers.queued()) }),
 			gauge("lmqgate_ring_bytes", "Payload bytes kept in memory for lagging cursors.", func() float64 { return float64(h.ringBytes.Load()) }))
 	}
 	return m
@@ -65,4 +70,10 @@ func (m *metrics) sent(qos byte, e *Entry) {
 	if e.StoreMillis > 0 {
 		m.latency.Observe(max(0, float64(m.now().UnixMilli()-e.StoreMillis)/1000))
 	}
+}
+
+// sentRetained counts one delivery of a retained message.
+func (m *metrics) sentRetained(qos byte, e *Entry) {
+	m.retained.Inc()
+	m.sent(qos, e)
 }

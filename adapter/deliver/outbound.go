@@ -146,16 +146,18 @@ func (s *Session) deliver(c *cursor, e *Entry, r resolution) bool {
 
 // take makes a flight of a message, nil if there is no packet id for it.
 func (s *Session) take(c *cursor, e *Entry, qos byte) *flight {
+	return s.depart(session.Outbound{QoS: qos, CursorKey: c.key(), Offset: e.Offset, Key: e.Key}, c)
+}
+
+// depart makes a flight with the next packet id and place in the order, nil if there is no packet id for it. c may be
+// nil.
+func (s *Session) depart(out session.Outbound, c *cursor) *flight {
 	id, ok := s.out.id(s)
 	if !ok {
 		return nil
 	}
-	f := &flight{
-		Outbound: session.Outbound{
-			PacketID: id, Order: s.out.order, QoS: qos, State: session.OutSent, CursorKey: c.key(), Offset: e.Offset, Key: e.Key,
-		},
-		state: flightSent, cursor: c, counted: true,
-	}
+	out.PacketID, out.Order, out.State = id, s.out.order, session.OutSent
+	f := &flight{Outbound: out, state: flightSent, cursor: c, counted: true}
 	s.out.order++
 	s.out.quota++
 	if s.out.flights == nil {
@@ -190,7 +192,7 @@ func (s *Session) prepare(e *Entry, qos byte, retain bool, ids []uint32) (*packe
 // exchange.
 func (s *Session) sendEntry(f *flight, dup bool) {
 	e, retain, ids := f.entry, f.retain, f.ids
-	f.state, f.entry, f.ids = flightSent, nil, nil
+	f.state, f.entry, f.ids, f.Message = flightSent, nil, nil, nil // the store has the message as long as it may be needed
 	t, d := s.prepare(e, f.QoS, retain, ids)
 	if t == nil {
 		s.abandon(f)

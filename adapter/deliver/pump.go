@@ -8,7 +8,9 @@ func (s *Session) pump() {
 	if s.closed {
 		return
 	}
-	s.out.resend(s)
+	if s.walks != nil && s.pageInHand() || !s.out.resend(s) || s.walks != nil && s.walkOn() {
+		return // retained messages come first
+	}
 	for !s.link.Full() {
 		c := s.ready.pop(atReady)
 		if c == nil {

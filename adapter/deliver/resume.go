@@ -37,7 +37,11 @@ func (o *outbound) restore(s *Session, st session.State) {
 		b := o.backlog(out.Broker)
 		if b == nil {
 			b = &backlog{broker: out.Broker}
-			o.again = append(o.again, b)
+			if b.broker == "" {
+				o.again = slices.Insert(o.again, 0, b)
+			} else {
+				o.again = append(o.again, b)
+			}
 		}
 		b.flights = append(b.flights, f)
 	}
@@ -125,11 +129,14 @@ func sortByOrder(flights []*flight) {
 }
 
 // resend sends what earlier connections left unacknowledged, for each broker in its order, with its packet ids
-// [MQTT-4.4.0-1]. Called under s.mu.
-func (o *outbound) resend(s *Session) {
+// [MQTT-4.4.0-1]. It reports whether anything else may follow: retained messages go before all others. Called under s.mu.
+func (o *outbound) resend(s *Session) bool {
 	for i := 0; i < len(o.again); {
 		b := o.again[i]
 		if !o.resendOf(s, b) {
+			if b.broker == "" {
+				return false
+			}
 			i++
 			continue
 		}
@@ -141,6 +148,7 @@ func (o *outbound) resend(s *Session) {
 			}
 		}
 	}
+	return true
 }
 
 // resendOf reports whether all of one broker has been sent again.
@@ -149,6 +157,7 @@ func (o *outbound) resendOf(s *Session, b *backlog) bool {
 		f := b.flights[0]
 		switch {
 		case f.state != flightAgain: // acknowledged before it could be sent
+		case f.entry == nil && f.Message != nil && !s.unpack(f):
 		case f.entry == nil:
 			o.load(s, b)
 			return false
@@ -167,6 +176,12 @@ func (o *outbound) sendAgain(s *Session, f *flight) {
 	o.ids = o.ids[:0]
 	if c := f.cursor; c != nil && s.subs.named(f.Filter) == c.sub {
 		f.retain = s.resolve(c, f.entry).retain
+	}
+	if f.Message != nil {
+		f.retain = true
+		if sub := s.subs.named(f.Filter); sub != nil {
+			s.identify(sub)
+		}
 	}
 	f.ids = o.ids
 	f.counted = true

@@ -37,6 +37,7 @@ type Session struct {
 	unsure  line // cursors that wait until another has found its place
 	out     outbound
 	parts   partSet
+	walks   *walks // nil: no subscription wants retained messages
 
 	dirty    []*cursor
 	setSubs  []*subscription
@@ -75,6 +76,7 @@ func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.W
 	for _, sub := range s.subs.list {
 		s.open(sub, brokers)
 	}
+	s.resumeWalks()
 	writer.Add((*source)(s))
 	s.out.begin(s)
 	s.pump()
@@ -204,6 +206,7 @@ func (s *Session) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
+	s.endWalks()
 	for _, sub := range s.subs.list {
 		for _, c := range sub.cursors {
 			s.leave(c)

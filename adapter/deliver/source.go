@@ -81,10 +81,13 @@ func (s *Session) collectSubs(ch *session.Change) {
 		if s.subs.named(sub.Filter) != sub { // unsubscribed meanwhile
 			continue
 		}
-		ch.SetSubs = append(ch.SetSubs, sub.Subscription)
-		if !s.persist {
+		kept := sub.Subscription
+		if !s.persist { // nobody will go on with it
+			kept.Retained, kept.RetainedAt = false, ""
+			ch.SetSubs = append(ch.SetSubs, kept)
 			continue
 		}
+		ch.SetSubs = append(ch.SetSubs, kept)
 		for _, c := range sub.cursors {
 			ch.SetCursors = append(ch.SetCursors, c.snapshot())
 		}

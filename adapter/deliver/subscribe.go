@@ -54,10 +54,13 @@ func (s *Session) ask(requests []session.Subscription) []asked {
 		s.nextTag++
 		if i, ok := at[r.Filter]; ok {
 			r.Seq, r.SinceMillis = asks[i].Seq, asks[i].SinceMillis
+			r.Retained = asks[i].Retained || s.wantsRetained(r, false)
 			asks[i].Subscription = r
 			continue
 		}
-		if old := s.subs.named(r.Filter); old != nil { // a re-subscribe keeps its place [MQTT-3.8.4-3]
+		old := s.subs.named(r.Filter)
+		r.Retained = s.wantsRetained(r, old == nil)
+		if old != nil { // a re-subscribe keeps its place [MQTT-3.8.4-3]
 			r.Seq, r.SinceMillis = old.Seq, old.SinceMillis
 		} else {
 			r.Seq, r.SinceMillis = s.nextSeq, now
@@ -164,6 +167,9 @@ func (s *Session) record(asks []asked) (fresh []*subscription) {
 			s.index(sub)
 			fresh = append(fresh, sub)
 		}
+		if a.Retained {
+			s.askWalk(sub)
+		}
 		s.setSubs = append(s.setSubs, sub)
 	}
 	if s.persist && s.out.reserved == s.out.count {
@@ -178,6 +184,9 @@ func (s *Session) replace(sub *subscription, by session.Subscription) {
 		for _, c := range sub.cursors {
 			c.begin = max(c.begin, c.next)
 		}
+	}
+	if !by.Retained { // what an earlier SUBSCRIBE asked for goes on
+		by.Retained, by.RetainedAt = sub.Retained, sub.RetainedAt
 	}
 	sub.Subscription = by
 }
@@ -200,6 +209,9 @@ func (s *Session) giveBack(asks []asked) {
 	var holds []registry.Hold
 	for _, a := range asks {
 		if sub := s.subs.named(a.Filter); sub != nil {
+			if sub.HoldEpoch == a.HoldEpoch && sub.HoldSeq == a.HoldSeq { // recorded
+				s.unaskWalk(sub)
+			}
 			sub.HoldEpoch, sub.HoldSeq = a.HoldEpoch, a.HoldSeq
 			s.setSubs = append(s.setSubs, sub)
 			s.writer.Mark(false)

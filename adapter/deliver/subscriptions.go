@@ -12,6 +12,7 @@ type subscription struct {
 	lmq     string
 	cursors []*cursor
 	parked  []session.Cursor // persisted cursors of brokers not known now
+	walk    *walk            // the delivery of retained messages, nil if none is wanted
 }
 
 // cursor returns the cursor on broker, nil if there is none.

@@ -45,6 +45,7 @@ func (s *Session) Unsubscribe(ctx context.Context, filters []string) []packet.Re
 // to the subscriptions that stepped over them. Called under s.mu.
 func (s *Session) remove(sub *subscription) {
 	s.subs.remove(sub)
+	s.dropWalk(sub)
 	s.dropSubs = append(s.dropSubs, sub)
 	for _, c := range sub.cursors {
 		s.leave(c)
