@@ -36,7 +36,7 @@ var _ access.Verifier = Anonymous{}
 
 // Verify implements access.Verifier.
 func (Anonymous) Verify(_ context.Context, l *access.Login) (access.Identity, error) {
-	return access.Identity{Username: l.Username, Method: "anonymous"}, nil
+	return access.Identity{Username: l.Username, Method: access.MethodAnonymous}, nil
 }
 
 // HMAC is the scheme of Apache RocketMQ MQTT: one configured user name, password = Base64(HMAC-SHA1(secret, client id)).

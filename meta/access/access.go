@@ -43,8 +43,11 @@ func (l *Login) LogValue() slog.Value {
 // Identity is a client as the verifier knows it.
 type Identity struct {
 	Username string
-	Method   string // which verifier accepted: "anonymous", "hmac", ...
+	Method   string // which verifier accepted: MethodAnonymous, "hmac", "scram", ...
 }
+
+// MethodAnonymous is the Method of an identity whose user name is what the client claims, and nothing more.
+const MethodAnonymous = "anonymous"
 
 // Verifier checks logins. Implementations are safe for concurrent use.
 type Verifier interface {
