@@ -27,10 +27,11 @@ usage:
   lmqgate                        run the gateway; it is configured by the environment only
   lmqgate sub FILTER...          print messages as "topic payload" lines
   lmqgate pub TOPIC [PAYLOAD|-]  publish one message; - reads the payload from standard input
+  lmqgate scram USER             make a line for AUTH_SCRAM_USERS of a password on standard input
   lmqgate version
   lmqgate help
 
-lmqgate sub --help and lmqgate pub --help list their flags.
+lmqgate sub --help, lmqgate pub --help and lmqgate scram --help list their flags.
 `
 
 // errUsage marks an error whose text was already printed together with a command's usage.
@@ -46,7 +47,7 @@ type streams struct {
 
 // Main runs the command of args, which leave out the program's name, and returns the exit status: 0, 1 after a failure,
 // 2 after a wrong command line or environment. Cancelling ctx ends any command in order. environ is as os.Environ
-// gives it; run is the gateway. Standard input is read only by `pub TOPIC -`.
+// gives it; run is the gateway. Standard input is read only by `pub TOPIC -` and `scram`.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, run func(context.Context, config.Config) error) int {
 	s := streams{environ: environ, in: os.Stdin, out: stdout, err: stderr}
 	if len(args) == 0 {
@@ -57,6 +58,8 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 		return s.exit(s.sub(ctx, args[1:]))
 	case "pub":
 		return s.exit(s.pub(ctx, args[1:]))
+	case "scram":
+		return s.exit(s.scram(args[1:]))
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, telemetry.ReadBuild())
 		return exitOK
