@@ -106,6 +106,11 @@ func TestRetainUnavailable(t *testing.T) {
 					t.Errorf("%v of qos 0 counted as acknowledged", n)
 				}
 				closed(t, d)
+				r.with(func() {
+					if r.busy {
+						t.Error("closed with a write under way")
+					}
+				})
 				asked := len(r.asked())
 				time.Sleep(time.Hour)
 				if n := len(r.asked()); n != asked {
@@ -243,7 +248,7 @@ func TestRetainRepeat(t *testing.T) {
 					t.Errorf("log %s", got)
 				}
 				asked := r.asked()
-				if got := fmt.Sprint(asked[len(asked)-2:]); got != "[[{t 1}] [{t 2}]]" || r.of("t") != "2" {
+				if got := fmt.Sprint(asked[max(0, len(asked)-2):]); got != "[[{t 1}] [{t 2}]]" || r.of("t") != "2" {
 					t.Errorf("kept %s", got)
 				}
 				closed(t, second)

@@ -195,7 +195,7 @@ func TestRetainForms(t *testing.T) {
 func TestRetainSplit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := splitting(t), &fakeRetainer{t: t}
-		p.judge = func(*Outgoing) verdict { return verdict{store: time.Second, answer: time.Second} }
+		p.judge = func(*Outgoing) verdict { return verdict{store: time.Second, answer: 2 * time.Second} }
 		r.judge = func(write) fate {
 			if n := len(p.logged()); n != 3 {
 				t.Errorf("kept behind %d parts", n)
