@@ -28,6 +28,7 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	wrong.must(set, "MQTT_TLS_ADDR", c.MQTTTLSAddr == "" || isListenAddr(c.MQTTTLSAddr))
 	wrong.must(set, "METRICS_ADDR", c.MetricsAddr == "" || c.MetricsAddr == "main" || isListenAddr(c.MetricsAddr))
 	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
+	wrong.must(set, "WS_PING", c.WSPing == 0 || c.WSPing >= 5*time.Second && c.WSPing <= 10*time.Minute)
 	for _, origin := range c.WSOrigins {
 		wrong.must(set, "WS_ORIGINS", isOriginPattern(origin))
 	}
@@ -51,30 +52,14 @@ func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 	wrong.must(set, "ROCKETMQ_PRODUCER", c.RocketMQProducer == "direct" || c.RocketMQProducer == "client-go")
 }
 
-func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
-	if len(c.Auth) == 0 {
-		wrong.add("AUTH", "is required with a real Redis or RocketMQ; give %s", accepts("AUTH"))
-		return
-	}
-	for _, kind := range c.Auth {
-		wrong.must(set, "AUTH", slices.Contains([]string{"hmac", "anonymous"}, kind))
-	}
-	if slices.Contains(c.Auth, "hmac") {
-		if c.AuthUsername == "" {
-			wrong.add("AUTH_USERNAME", "is not set; give %s", accepts("AUTH_USERNAME"))
-		}
-		if c.AuthSecretKey == "" {
-			wrong.add("AUTH_SECRET_KEY", "is not set; give %s", accepts("AUTH_SECRET_KEY"))
-		}
-	}
-}
-
 func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number := func(name string, v, low, high int) { wrong.must(set, name, v >= low && v <= high) }
 	number("MAX_PACKET_SIZE", c.MaxPacketSize, 1024, 16<<20)
 	number("MAX_CONNECTIONS", c.MaxConnections, 1, mostConnections)
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
+	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
+	number("RETAINED_MAX_SIZE", c.RetainedMaxSize, 1, 16<<20)
 
 	duration := func(name string, v, low, high time.Duration) { wrong.must(set, name, v >= low && v <= high) }
 	whole := func(name string, v time.Duration) { wrong.must(set, name, v%time.Second == 0) }
@@ -87,6 +72,10 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 		duration("MAX_CONNECTION_AGE", c.MaxConnectionAge, 10*time.Second, 8760*time.Hour)
 	}
 	duration("DRAIN_TIMEOUT", c.DrainTimeout, 0, 15*time.Minute)
+	duration("SHARED_REDELIVERY", c.SharedRedelivery, 10*time.Second, 5*time.Minute)
+	if c.StatusInterval != 0 {
+		duration("STATUS_INTERVAL", c.StatusInterval, time.Second, time.Hour)
+	}
 
 	if set[cloudRunVar] != "" && (c.MaxConnectionAge == 0 || c.MaxConnectionAge >= time.Hour) {
 		c.Warnings = append(c.Warnings, "MAX_CONNECTION_AGE: Cloud Run cuts every connection after 60 minutes at most; keep it below")

@@ -9,17 +9,20 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"lmqgate/meta/access"
 )
 
 // Config is the gateway's configuration, checked: a Config returned by Load is within all bounds named in vars.go.
 // The zero Config is not valid; tests that need one call Load with the variables they care about.
 type Config struct {
-	Port        int      `env:"PORT" envDefault:"8080"`
-	BindAddr    string   `env:"BIND_ADDR"` // an IP address or host name, without a port
-	WSPath      string   `env:"WS_PATH" envDefault:"/mqtt"`
-	WSOrigins   []string `env:"WS_ORIGINS"` // empty: the page's own origin only
-	MQTTTCPAddr string   `env:"MQTT_TCP_ADDR"`
-	MQTTTLSAddr string   `env:"MQTT_TLS_ADDR"`
+	Port        int           `env:"PORT" envDefault:"8080"`
+	BindAddr    string        `env:"BIND_ADDR"` // an IP address or host name, without a port
+	WSPath      string        `env:"WS_PATH" envDefault:"/mqtt"`
+	WSOrigins   []string      `env:"WS_ORIGINS"`               // empty: the page's own origin only
+	WSPing      time.Duration `env:"WS_PING" envDefault:"45s"` // 0: off
+	MQTTTCPAddr string        `env:"MQTT_TCP_ADDR"`
+	MQTTTLSAddr string        `env:"MQTT_TLS_ADDR"`
 
 	TLSCertFile     string `env:"TLS_CERT_FILE"`
 	TLSKeyFile      string `env:"TLS_KEY_FILE"`
@@ -42,21 +45,32 @@ type Config struct {
 	Auth          []string `env:"AUTH"` // in the order in which they are asked
 	AuthUsername  string   `env:"AUTH_USERNAME"`
 	AuthSecretKey Secret   `env:"AUTH_SECRET_KEY"`
+	// AuthScramUsers is empty if the user of AUTH=scram is AuthUsername with AuthSecretKey as password; ScramUsers has
+	// the users of both variables, read.
+	AuthScramUsers     Secret                   `env:"AUTH_SCRAM_USERS"`
+	AuthScramUsersFile string                   `env:"AUTH_SCRAM_USERS_FILE"`
+	ScramUsers         []access.ScramCredential `env:"-"`
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
 	MaxConnections   int           `env:"MAX_CONNECTIONS"`
 	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
 	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
+	RetainedMax      int64         `env:"RETAINED_MAX" envDefault:"1000000"`     // topics, on all instances together
+	RetainedMaxSize  int           `env:"RETAINED_MAX_SIZE" envDefault:"262144"` // bytes of one payload
+	SharedRedelivery time.Duration `env:"SHARED_REDELIVERY" envDefault:"30s"`
 	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"` // from accept to a complete CONNECT
 	KeepAliveMax     time.Duration `env:"KEEPALIVE_MAX" envDefault:"300s"`
 	SessionExpiryMax time.Duration `env:"SESSION_EXPIRY_MAX" envDefault:"168h"`
 	MaxConnectionAge time.Duration `env:"MAX_CONNECTION_AGE"` // 0: no limit; the listener adds the jitter
 	DrainTimeout     time.Duration `env:"DRAIN_TIMEOUT" envDefault:"8s"`
 
-	MetricsAddr   string `env:"METRICS_ADDR"` // "": off, "main": on Port, else host:port
-	P2P           bool   `env:"P2P" envDefault:"true"`
-	AllowEmbedded bool   `env:"ALLOW_EMBEDDED" envDefault:"false"`
-	ProxyProtocol bool   `env:"PROXY_PROTOCOL" envDefault:"false"`
+	MetricsAddr    string        `env:"METRICS_ADDR"`                     // "": off, "main": on Port, else host:port
+	StatusInterval time.Duration `env:"STATUS_INTERVAL" envDefault:"10s"` // 0: no status topics
+	StatusUsers    []string      `env:"STATUS_USERS"`                     // "*": everybody
+	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
+	P2P            bool          `env:"P2P" envDefault:"true"`
+	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
+	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat string     `env:"LOG_FORMAT"` // "json", "text", or "": text on a terminal, else json

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"lmqgate/meta/access"
+)
 
 // Names by which the platforms that throw instances away make themselves known.
 const (
@@ -46,6 +50,9 @@ func (c *Config) platformDefaults(set map[string]string, files uint64) {
 	// With one real server the data is no toy any more: AUTH has to be chosen.
 	if len(c.Auth) == 0 && c.EmbeddedRedis && c.EmbeddedRocketMQ {
 		c.Auth = []string{"anonymous"}
+	}
+	if len(c.StatusUsers) == 0 && c.EmbeddedRedis && c.EmbeddedRocketMQ {
+		c.StatusUsers = []string{access.Everybody}
 	}
 	if set["MAX_CONNECTION_AGE"] == "" && set[cloudRunVar] != "" {
 		c.MaxConnectionAge = cloudRunAge

@@ -31,6 +31,8 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		MaxPacketSize: 262144, MaxConnections: 20_000 - reservedFiles, MaxSubscriptions: 1000, ReceiveMaximum: 64,
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		DrainTimeout: 8 * time.Second, P2P: true,
+		WSPing: 45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second,
+		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
@@ -43,6 +45,8 @@ func TestRealServers(t *testing.T) {
 		"PORT=9000", "MQTT_TCP_ADDR=:1884", "WS_ORIGINS= *.example.com , https://app.test ",
 		"TRUSTED_PROXIES=10.1.2.3/8,192.0.2.7", "PROXY_PROTOCOL=on", "LOG_LEVEL=debug", "LOG_FORMAT=TEXT",
 		"METRICS_ADDR=main", "P2P=no", "MAX_CONNECTION_AGE=1h", "RECEIVE_MAXIMUM=65535", "FIRST_TOPICS=a,b,a",
+		"WS_PING=0", "RETAINED_MAX=7", "RETAINED_MAX_SIZE=1024", "SHARED_REDELIVERY=10s", "STATUS_INTERVAL=1m",
+		"STATUS_USERS=ops, ann", "PRESENCE_EVENTS=true",
 	), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +62,8 @@ func TestRealServers(t *testing.T) {
 		MaxConnectionAge: time.Hour, DrainTimeout: 8 * time.Second, MetricsAddr: "main", ProxyProtocol: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
+		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, StatusInterval: time.Minute,
+		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -101,6 +107,18 @@ func TestWrongValues(t *testing.T) {
 		{"REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_MASTER"},
 		{"REDIS_PREFIX={a}", "REDIS_PREFIX"},
 		{"AUTH=hmac", "AUTH_USERNAME AUTH_SECRET_KEY"},
+		{"AUTH=scram", "AUTH_SCRAM_USERS"},
+		{"AUTH=scram AUTH_USERNAME=u", "AUTH_SECRET_KEY"},
+		{"AUTH=scram AUTH_SECRET_KEY=k", "AUTH_USERNAME"},
+		{"AUTH=hmac,scram", "AUTH_USERNAME AUTH_SECRET_KEY"},
+		{"AUTH=scram AUTH_USERNAME=u AUTH_SECRET_KEY=k", ""},
+		{"AUTH=scram AUTH_USERNAME=u\x07 AUTH_SECRET_KEY=k", "AUTH_USERNAME"},
+		{"AUTH=scram AUTH_USERNAME=u AUTH_SECRET_KEY=k\x07", "AUTH_SECRET_KEY"},
+		{"AUTH=hmac AUTH_USERNAME=u\x07 AUTH_SECRET_KEY=k\x07", ""},
+		{"AUTH=scram AUTH_SCRAM_USERS=u:pencil", "AUTH_SCRAM_USERS"},
+		{"AUTH=scram AUTH_SCRAM_USERS=" + scramUser, ""},
+		{"AUTH=hmac,scram AUTH_SCRAM_USERS=" + scramUser, "AUTH_USERNAME AUTH_SECRET_KEY"},
+		{"AUTH=scram AUTH_SCRAM_USERS_FILE=/nonexistent", "AUTH_SCRAM_USERS_FILE"},
 		{"AUTH=token", "AUTH"},
 		{"AUTH=,", ""}, // an empty list is no list: the default
 		{"AUTH=mtls", "AUTH"},
@@ -110,6 +128,22 @@ func TestWrongValues(t *testing.T) {
 		{"MAX_SUBSCRIPTIONS=100001", "MAX_SUBSCRIPTIONS"},
 		{"RECEIVE_MAXIMUM=0", "RECEIVE_MAXIMUM"},
 		{"RECEIVE_MAXIMUM=65536", "RECEIVE_MAXIMUM"},
+		{"RETAINED_MAX=0", "RETAINED_MAX"},
+		{"RETAINED_MAX=1000000001", "RETAINED_MAX"},
+		{"RETAINED_MAX=1m", "RETAINED_MAX"},
+		{"RETAINED_MAX_SIZE=0", "RETAINED_MAX_SIZE"},
+		{"RETAINED_MAX_SIZE=16777217", "RETAINED_MAX_SIZE"},
+		{"SHARED_REDELIVERY=9s", "SHARED_REDELIVERY"},
+		{"SHARED_REDELIVERY=6m", "SHARED_REDELIVERY"},
+		{"WS_PING=1s", "WS_PING"},
+		{"WS_PING=11m", "WS_PING"},
+		{"WS_PING=-1s", "WS_PING"},
+		{"STATUS_INTERVAL=10", "STATUS_INTERVAL"},
+		{"STATUS_INTERVAL=500ms", "STATUS_INTERVAL"},
+		{"STATUS_INTERVAL=2h", "STATUS_INTERVAL"},
+		{"STATUS_INTERVAL=0", ""},
+		{"STATUS_USERS=off,ops", "STATUS_USERS"},
+		{"PRESENCE_EVENTS=some", "PRESENCE_EVENTS"},
 		{"CONNECT_TIMEOUT=0", "CONNECT_TIMEOUT"},
 		{"KEEPALIVE_MAX=300", "KEEPALIVE_MAX"}, // no unit
 		{"KEEPALIVE_MAX=65536s", "KEEPALIVE_MAX"},
@@ -171,8 +205,8 @@ func TestAllProblemsAtOnceInTableOrder(t *testing.T) {
 		t.Fatal("no error")
 	}
 	want := `PORT: "http" is not accepted; give a port number from 0 to 65535 (0: any free one)
-AUTH_USERNAME: is not set; give the user name of AUTH=hmac
-AUTH_SECRET_KEY: is not set; give the key of AUTH=hmac
+AUTH_USERNAME: is not set; give the user name of AUTH=hmac or scram
+AUTH_SECRET_KEY: is not set; give the key of AUTH=hmac, the password of AUTH=scram
 RECEIVE_MAXIMUM: "0" is not accepted; give a number from 1 to 65535
 LOG_FORMAT: "xml" is not accepted; give json or text`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {

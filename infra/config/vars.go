@@ -33,6 +33,11 @@ var vars = []Var{
 		Accepts: "a comma list of patterns such as app.example.com, *.example.com or https://app.example.com",
 	},
 	{
+		Name:    "WS_PING",
+		Meaning: "how often an idle WebSocket is sent a ping, for proxies that cut silent connections; 0 is never",
+		Accepts: "0, or a duration from 5s to 10m",
+	},
+	{
 		Name: "MQTT_TCP_ADDR", Default: "off; `127.0.0.1:1883` when embedded", Java: "`mqttPort`",
 		Meaning: "MQTT over plain TCP",
 		Accepts: "host:port, or off",
@@ -120,18 +125,28 @@ var vars = []Var{
 	},
 	{
 		Name: "AUTH", Default: "`anonymous` when embedded, otherwise required", Java: "the pluggable auth manager",
-		Meaning: "who may connect: comma list of `hmac`, `anonymous`, asked in order; `jwt`, `http` and `mtls` are reserved",
-		Accepts: "a comma list of hmac and anonymous (jwt, http and mtls are not built yet)",
+		Meaning: "who may connect: comma list of `hmac`, `scram`, `anonymous`, asked in order; `jwt`, `http` and `mtls` are reserved",
+		Accepts: "a comma list of hmac, scram and anonymous (jwt, http and mtls are not built yet)",
 	},
 	{
 		Name: "AUTH_USERNAME", Default: "none", Java: "`username`",
-		Meaning: "user name of `hmac`",
-		Accepts: "the user name of AUTH=hmac",
+		Meaning: "user name of `hmac`, and of `scram` unless that has users of its own",
+		Accepts: "the user name of AUTH=hmac or scram",
 	},
 	{
 		Name: "AUTH_SECRET_KEY", Default: "none", Java: "`secretKey`", Secret: true,
-		Meaning: "key of `hmac`: password = Base64(HMAC-SHA1(key, client id))",
-		Accepts: "the key of AUTH=hmac",
+		Meaning: "key of `hmac`: password = Base64(HMAC-SHA1(key, client id)); password of `scram`",
+		Accepts: "the key of AUTH=hmac, the password of AUTH=scram",
+	},
+	{
+		Name: "AUTH_SCRAM_USERS", Default: "the user above", Secret: true,
+		Meaning: "users of `scram` (SCRAM-SHA-256, MQTT 5.0 only): comma list of lines as `lmqgate scram USER` prints them",
+		Accepts: "a comma list of name:SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as lmqgate scram prints them",
+	},
+	{
+		Name: "AUTH_SCRAM_USERS_FILE", Default: "none",
+		Meaning: "file with such users, one a line; empty lines and those that begin with `#` are skipped",
+		Accepts: "a readable file with a line of lmqgate scram for each user",
 	},
 	{
 		Name: "MAX_PACKET_SIZE", Java: "`maxPacketSizeInByte`",
@@ -152,6 +167,21 @@ var vars = []Var{
 		Name: "RECEIVE_MAXIMUM", Java: "`sizeOfNotRollWhenAckSlow`",
 		Meaning: "QoS 1 and 2 messages in flight to and from one client",
 		Accepts: "a number from 1 to 65535",
+	},
+	{
+		Name:    "RETAINED_MAX",
+		Meaning: "topics with a retained message, on all instances together; further ones are refused",
+		Accepts: "a number from 1 to 1000000000",
+	},
+	{
+		Name:    "RETAINED_MAX_SIZE",
+		Meaning: "largest payload that is retained, in bytes",
+		Accepts: "a number of bytes from 1 to 16777216",
+	},
+	{
+		Name:    "SHARED_REDELIVERY",
+		Meaning: "how long a member of a shared subscription has for acknowledging a message before another one gets it",
+		Accepts: "a duration from 10s to 5m",
 	},
 	{
 		Name:    "CONNECT_TIMEOUT",
@@ -182,6 +212,21 @@ var vars = []Var{
 		Name: "METRICS_ADDR", Default: "off", Java: "`exporterPort`, `enablePrometheus`",
 		Meaning: "Prometheus: `main` is `/metrics` on `PORT`, `host:port` a listener of its own",
 		Accepts: "main, host:port, or off",
+	},
+	{
+		Name:    "STATUS_INTERVAL",
+		Meaning: "how often the status topics below `$SYS` are published; 0 is never",
+		Accepts: "0, or a duration from 1s to 1h",
+	},
+	{
+		Name: "STATUS_USERS", Default: "nobody; `*` when embedded",
+		Meaning: "user names that may subscribe to `$SYS/...` and `%SYS_MQTT/...`, comma list; `*` is everybody, `off` nobody",
+		Accepts: "a comma list of user names, *, or off",
+	},
+	{
+		Name:    "PRESENCE_EVENTS",
+		Meaning: "tell RocketMQ topic `%SYS_MQTT` of clients that come and go, as RocketMQ MQTT does",
+		Accepts: acceptsBool,
 	},
 	{
 		Name: "P2P", Java: "`clientP2pTopic`",
