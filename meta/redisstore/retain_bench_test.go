@@ -46,6 +46,23 @@ func BenchmarkRetainedSet(b *testing.B) {
 	}
 }
 
+// BenchmarkRetainedSetAll replaces a hundred messages at once.
+func BenchmarkRetainedSetAll(b *testing.B) {
+	r, _, report := benchRetained(b)
+	var batch []*message.Message
+	for i := range 100 {
+		batch = append(batch, text(fmt.Sprintf("bench%d/%d", i%20, i), strings.Repeat("x", 100)))
+	}
+	for b.Loop() {
+		for _, err := range r.SetAll(b.Context(), batch) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	report(len(batch))
+}
+
 // BenchmarkRetainedMatch reads all pages of filters on 300,000 topics under one first level.
 func BenchmarkRetainedMatch(b *testing.B) {
 	r, on, _ := benchRetained(b)
