@@ -42,12 +42,18 @@ type conn struct {
 
 // inWorld runs test in a bubble: goroutines that outlive the world make it fail.
 func inWorld(t *testing.T, cfg Config, test func(t *testing.T, w *world)) {
+	inWorldWith(t, func() (Config, struct{}) { return cfg, struct{}{} }, func(t *testing.T, w *world, _ struct{}) { test(t, w) })
+}
+
+// inWorldWith is inWorld with something that has to be made in the bubble.
+func inWorldWith[T any](t *testing.T, made func() (Config, T), test func(*testing.T, *world, T)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, log: newFakeLog("a"), store: newFakeStore(), reg: newFakeRegistry()}
+		cfg, with := made()
 		for range 2 {
 			w.start(cfg)
 		}
-		test(t, w)
+		test(t, w, with)
 		for _, in := range w.instances {
 			in.end()
 		}
