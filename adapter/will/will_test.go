@@ -16,9 +16,9 @@ import (
 	"lmqgate/meta/session"
 )
 
-// sweep has a process publish what is due, every few seconds.
+// sweep has a process publish what is due, every second.
 func sweep(p *process, d time.Duration) {
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Second) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
 		p.publisher.Publish(p.vault.due()...)
 	}
 	synctest.Wait()
