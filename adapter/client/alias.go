@@ -15,7 +15,7 @@ const (
 	aliasRest   = 4 * maxAliases
 )
 
-// aliases are the topic aliases that a 5.0 client was given, never more than it takes [MQTT-3.3.2-9]. A topic gets one
+// aliases are the topic aliases that a 5.0 client was given, never more than it takes [MQTT-3.1.2-26], [MQTT-3.1.2-27]. A topic gets one
 // when it comes a second time; with none left it takes that of a topic that has not come for a while. Protected by
 // output.mu: what is chosen goes out with the packet that it is chosen for, and in that order.
 type aliases struct {
@@ -43,7 +43,7 @@ func (o *output) alias(t *packet.Template, d *packet.Delivery) {
 	a.clock++
 	if i := a.find(hash, topic); i >= 0 {
 		a.given[i].used = a.clock
-		d.TopicAlias, d.OmitTopic = uint16(i+1), true // [MQTT-3.3.2-12]
+		d.TopicAlias, d.OmitTopic = uint16(i+1), true
 		return
 	}
 	if slot := &a.once[hash%onceSeen]; *slot != hash {

@@ -47,7 +47,7 @@ type client struct {
 	in      atomic.Pointer[inbound] // made by the first packet that needs it; others may look
 	lane    message.Lane            // made by the first PUBLISH
 	filters filterSet
-	aliases []string // topic aliases of the client, by number
+	aliases []string // topic aliases of the client, by number; for this connection only [MQTT-3.3.2-7]
 	goodbye *packet.Disconnect
 }
 
@@ -148,7 +148,7 @@ func (c *client) handle(p packet.Packet) error {
 
 // disconnect handles the client's goodbye [MQTT-3.14.4-3].
 func (c *client) disconnect(p *packet.Disconnect) error {
-	if p.HasSessionExpiry && p.SessionExpiry > 0 && !c.lasting { // [MQTT-3.14.2-2]
+	if p.HasSessionExpiry && p.SessionExpiry > 0 && !c.lasting { // section 3.14.2.2.2
 		return &packet.Error{Code: packet.ProtocolError, Msg: "session expiry set at DISCONNECT of a session without one"}
 	}
 	c.goodbye = p

@@ -113,7 +113,7 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 		return nil, session.State{}, err
 	}
 	assigned := ""
-	if c.id == "" { // before 5.0 with a clean session only, as the decoder has checked [3.1.1 MQTT-3.1.3-8]
+	if c.id == "" { // [MQTT-3.1.3-6]; before 5.0 with a clean session only, as the decoder has checked [3.1.1 MQTT-3.1.3-8]
 		c.id = "lmq-" + rand.Text()
 		assigned = c.id
 	}
@@ -186,8 +186,11 @@ func (c *client) own(p *packet.Connect, username string, will *session.Will) (se
 		Will: will,
 	})
 	if err != nil {
-		c.srv.undone.add(c.id, leftover{looks: looks})
 		c.srv.turnBack(c)
+		if errors.Is(err, session.ErrWills) { // nothing has changed
+			return st, reject(packet.QuotaExceeded, "too many wills of this client identifier wait to be published")
+		}
+		c.srv.undone.add(c.id, leftover{looks: looks})
 		c.srv.warn("attaching a session failed", "client_id", c.id, "error", err)
 		if errors.Is(err, session.ErrFormat) {
 			return st, reject(packet.UnspecifiedError, "the stored session was written by a newer version")
@@ -204,7 +207,7 @@ func (c *client) own(p *packet.Connect, username string, will *session.Will) (se
 // advertise tells a 5.0 client what was agreed and what is served.
 func (c *client) advertise(a *packet.ConnackProperties, p *packet.Connect, assigned string) {
 	cfg := &c.srv.cfg
-	a.AssignedClientID = assigned // [MQTT-3.1.3-7]
+	a.AssignedClientID = assigned // [MQTT-3.1.3-7], [MQTT-3.2.2-16]
 	a.ReceiveMaximum = uint16(min(cfg.ReceiveMaximum, 65535))
 	a.MaximumPacketSize = uint32(cfg.MaxPacketSize)
 	a.TopicAliasMaximum = uint16(cfg.TopicAliases)

@@ -29,6 +29,8 @@ type fakeStore struct {
 	partings []string          // client id and how it parted
 	wills    []session.DueWill // handed out by the next Attach or Detach
 	given    map[string]*session.Will
+	users    map[string]string
+	due      []string // keys of the wills that were handed on
 	settled  []string
 	released []registry.Hold
 
@@ -47,8 +49,26 @@ type stored struct {
 	in     map[uint16]session.Inbound
 }
 
+// publish is Deps.Wills.
+func (f *fakeStore) publish(wills []session.DueWill) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range wills {
+		f.due = append(f.due, w.Message.Key)
+	}
+}
+
+// parted are the ends of connections since the last call.
+func (f *fakeStore) parted() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.partings
+	f.partings = nil
+	return p
+}
+
 func newFakeStore() *fakeStore {
-	return &fakeStore{sessions: map[string]*stored{}, given: map[string]*session.Will{}}
+	return &fakeStore{sessions: map[string]*stored{}, given: map[string]*session.Will{}, users: map[string]string{}}
 }
 
 func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.State, error) {
@@ -78,7 +98,7 @@ func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.
 	f.epoch++
 	s.epoch, s.owner, s.expiry = f.epoch, r.Instance, r.Expiry
 	st.Wills, f.wills = f.wills, nil
-	f.given[r.ClientID] = r.Will
+	f.given[r.ClientID], f.users[r.ClientID] = r.Will, r.Username
 	st.Epoch, st.Subscriptions, st.In = s.epoch, s.subs, slices.Collect(maps.Values(s.in))
 	return st, after
 }

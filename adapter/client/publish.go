@@ -123,7 +123,7 @@ func (c *client) resolveAlias(p *packet.Publish) error {
 	if n == 0 {
 		return nil
 	}
-	if n > c.srv.cfg.TopicAliases { // [MQTT-3.3.2-9]
+	if n > c.srv.cfg.TopicAliases { // [MQTT-3.3.2-9], [MQTT-3.3.2-12]
 		return reject(packet.TopicAliasInvalid, "topic alias beyond the maximum")
 	}
 	if p.Topic == "" {

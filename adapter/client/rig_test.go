@@ -28,6 +28,7 @@ type rig struct {
 	log     *fakeLog
 	deliver *fakeDeliverer
 	verify  func(*access.Login) error
+	kind    string // of new connections
 	lease   fakeLease
 	srv     *Server
 	stop    func()
@@ -56,16 +57,30 @@ func run(t *testing.T, cfg Config, test func(*testing.T, *rig)) {
 	})
 }
 
-func newRig(t *testing.T, store *fakeStore, log *fakeLog, cfg Config) *rig {
-	r := &rig{t: t, store: store, log: log, deliver: &fakeDeliverer{}}
+// runWith is run with more to depend on.
+func runWith(t *testing.T, cfg Config, deps func(*Deps), test func(*testing.T, *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newFakeStore(), newFakeLog(), cfg, deps)
+		defer r.stop()
+		test(t, r)
+	})
+}
+
+func newRig(t *testing.T, store *fakeStore, log *fakeLog, cfg Config, change ...func(*Deps)) *rig {
+	r := &rig{t: t, kind: "tcp", store: store, log: log, deliver: &fakeDeliverer{}}
 	if cfg.Instance == "" {
 		cfg.Instance = "i1"
 	}
 	committer := session.NewCommitter(store, session.CommitterConfig{})
-	r.srv = NewServer(Deps{
+	deps := Deps{
 		Sessions: store, Viewer: store, Sweeper: store, Words: store, Filters: store, Committer: committer,
-		Deliver: r.deliver, Lanes: log, Verifier: verifier{r}, Lease: &r.lease,
-	}, cfg)
+		Deliver: r.deliver, Lanes: log, Verifier: verifier{r}, Lease: &r.lease, Wills: store.publish,
+	}
+	for _, fn := range change {
+		fn(&deps)
+	}
+	r.srv = NewServer(deps, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	loops.Go(func() { committer.Run(ctx) })
@@ -85,18 +100,28 @@ func newRig(t *testing.T, store *fakeStore, log *fakeLog, cfg Config) *rig {
 // fakeConn is the server's end of a pipe without a buffer: what nobody reads stays with the writer.
 type fakeConn struct {
 	net.Conn
-	mu   sync.Mutex
-	code packet.ReasonCode // of Bye
-	said bool
+	kind  string
+	pings atomic.Int32
+	deads atomic.Bool // Ping fails
+	mu    sync.Mutex
+	code  packet.ReasonCode // of Bye
+	said  bool
 }
 
-func (c *fakeConn) Kind() string              { return "tcp" }
+func (c *fakeConn) Kind() string              { return c.kind }
 func (c *fakeConn) RemoteIP() netip.Addr      { return netip.AddrFrom4([4]byte{127, 0, 0, 1}) }
 func (c *fakeConn) Header() http.Header       { return nil }
 func (c *fakeConn) DropHeader()               {}
 func (c *fakeConn) TLS() *tls.ConnectionState { return nil }
 func (c *fakeConn) Established()              {}
-func (c *fakeConn) Ping() error               { return nil }
+func (c *fakeConn) Ping() error {
+	c.pings.Add(1)
+	if c.deads.Load() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
 func (c *fakeConn) Bye(code packet.ReasonCode) {
 	c.mu.Lock()
 	if !c.said {
@@ -131,7 +156,7 @@ type peer struct {
 func (r *rig) dial(v packet.Version, deaf bool, on func(packet.Packet)) *peer {
 	near, far := net.Pipe()
 	p := &peer{
-		t: r.t, v: v, conn: near, far: &fakeConn{Conn: far}, out: make(chan []byte, 20000),
+		t: r.t, v: v, conn: near, far: &fakeConn{Conn: far, kind: r.kind}, out: make(chan []byte, 20000),
 		served: make(chan struct{}), ended: make(chan struct{}), on: on,
 	}
 	go func() { defer close(p.served); r.srv.Serve(p.far); _ = p.far.Close() }()
@@ -225,7 +250,12 @@ func describe(p packet.Packet) string {
 		if p.SessionPresent {
 			s += " present"
 		}
+		if p.Properties.AuthMethod != "" {
+			s += fmt.Sprintf(" %s %s", p.Properties.AuthMethod, p.Properties.AuthData)
+		}
 		return s
+	case *packet.Auth:
+		return fmt.Sprintf("AUTH %02x %s %s", byte(p.Code), p.Method, p.Data)
 	case *packet.Puback:
 		return ack("PUBACK", p.PacketID, p.Code)
 	case *packet.Pubrec:
@@ -239,6 +269,9 @@ func describe(p packet.Packet) string {
 	case *packet.Unsuback:
 		return fmt.Sprintf("UNSUBACK %d %s", p.PacketID, hex(p.Codes))
 	case *packet.Publish:
+		if p.TopicAlias > 0 {
+			return fmt.Sprintf("PUBLISH %s=%d %s", p.Topic, p.TopicAlias, p.Payload)
+		}
 		return fmt.Sprintf("PUBLISH %s %s", p.Topic, p.Payload)
 	case *packet.Disconnect:
 		return fmt.Sprintf("DISCONNECT %02x", byte(p.Code))
@@ -286,6 +319,8 @@ func pub(qos byte, id uint16, topic, payload string) *packet.Publish {
 type fakeDeliverer struct {
 	mu        sync.Mutex
 	onSub     func(ctx context.Context) packet.ReasonCode // the code of every filter, nil: granted
+	asked     []session.Subscription
+	retained  func() // called by Retained
 	onClose   func()
 	attached  []*fakeDelivery
 	immediate func(Link) // called within Attach
@@ -319,6 +354,9 @@ func (f *fakeDeliverer) last() *fakeDelivery {
 
 func (d *fakeDelivery) Subscribe(ctx context.Context, asks []session.Subscription) []packet.ReasonCode {
 	codes := make([]packet.ReasonCode, len(asks))
+	d.f.mu.Lock()
+	d.f.asked = append(d.f.asked, asks...)
+	d.f.mu.Unlock()
 	for i, a := range asks {
 		codes[i] = packet.ReasonCode(a.QoS)
 		if d.f.onSub != nil {
@@ -338,6 +376,12 @@ func (d *fakeDelivery) Unsubscribe(_ context.Context, filters []string) []packet
 		}
 	}
 	return codes
+}
+
+func (d *fakeDelivery) Retained() {
+	if d.f.retained != nil {
+		d.f.retained()
+	}
 }
 
 func (d *fakeDelivery) Puback(uint16) {}

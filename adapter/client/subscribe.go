@@ -45,7 +45,7 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 			}
 		})
 	}
-	c.Send(ack) // [MQTT-3.8.4-1], [MQTT-3.8.4-6]
+	c.Send(ack) // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
 	if r, ok := c.delivery.(interface{ Retained() }); ok && len(asks) > 0 {
 		r.Retained()
 	}
@@ -94,7 +94,7 @@ func (c *client) unsubscribe(p *packet.Unsubscribe) error {
 			c.explain(&ack.Reason, i, "the subscription could not be removed, try again")
 		}
 	}
-	c.Send(ack) // [MQTT-3.10.4-4], [MQTT-3.11.3-1]
+	c.Send(ack) // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.11.3-1]
 	return nil
 }
 
