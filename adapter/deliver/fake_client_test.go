@@ -139,6 +139,7 @@ type client struct {
 	order    []*packet.Publish
 	owing    []packet.Packet // answers that the client has not given yet, on this connection
 	open     map[uint16]bool // PUBLISHes unacknowledged on this connection
+	seen     func(p *packet.Publish)
 }
 
 func newClient(t *testing.T, v packet.Version, receiveMax int) *client {
@@ -192,6 +193,11 @@ func (c *client) publish(p *packet.Publish) {
 }
 
 func (c *client) accept(p *packet.Publish) {
+	if c.seen != nil {
+		if c.seen(p); p.Retain {
+			return
+		}
+	}
 	c.got[string(p.Payload)]++
 	if c.got[string(p.Payload)] == 1 {
 		c.order = append(c.order, p)

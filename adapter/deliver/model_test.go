@@ -30,6 +30,7 @@ type kind struct {
 	overlap bool // several subscriptions match
 	parts   bool // messages are split
 	flaky   bool // pulls and writes fail now and then, brokers go and come
+	retains bool // messages are retained, and subscriptions ask for them
 }
 
 // TestModel lets a client subscribe, read, acknowledge, break and come back at random, and holds what it got against
@@ -46,7 +47,11 @@ func TestModel(t *testing.T) {
 		{name: "flaky and crashes", flaky: true, breaks: true, crashes: true, overlap: true},
 		{name: "resets", resets: true},
 		{name: "rollbacks", resets: true, overlap: true, flaky: true},
-		{name: "everything", breaks: true, crashes: true, overlap: true, parts: true, flaky: true},
+		{name: "retained", retains: true},
+		{name: "retained and overlap", retains: true, overlap: true},
+		{name: "retained and crashes", retains: true, overlap: true, breaks: true, crashes: true},
+		{name: "retained and flaky", retains: true, overlap: true, flaky: true},
+		{name: "everything", breaks: true, crashes: true, overlap: true, parts: true, flaky: true, retains: true},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			seeds := *seedsFlag
@@ -101,6 +106,7 @@ type modelRun struct {
 	down     string
 	opt      Options
 	lastSeq  map[string]int
+	kept     *keptModel // nil: nothing is retained
 }
 
 var (
@@ -115,7 +121,16 @@ func runModel(t *testing.T, k kind, seed uint64) {
 		RingMessages: 1 + r.IntN(20), PullMax: 1 + r.IntN(8), Window: 1 + r.IntN(12), CatchUps: 1 + r.IntN(3),
 		TotalBytes: int64(1 + r.IntN(20000)),
 	}
-	inWorld(t, cfg, func(t *testing.T, w *world) {
+	made := func() (Config, *fakeRetained) {
+		if !k.retains {
+			return cfg, nil
+		}
+		cfg.Walks, cfg.WalkPage, cfg.WalkBytes = 1+r.IntN(3), 1+r.IntN(8), 20+r.IntN(400)
+		store := newFakeRetained()
+		cfg.Retained = store
+		return cfg, store
+	}
+	inWorldWith(t, made, func(t *testing.T, w *world, retained *fakeRetained) {
 		m := &modelRun{
 			t: t, k: k, r: r, w: w, subs: map[string]*owed{}, messages: map[string]*promised{}, lastSeq: map[string]int{},
 			opt: Options{Persistent: true, ReceiveMaximum: 1 + r.IntN(12)},
@@ -127,6 +142,9 @@ func runModel(t *testing.T, k kind, seed uint64) {
 			version = packet.V311
 		}
 		m.client = newClient(t, version, m.opt.ReceiveMaximum)
+		if retained != nil {
+			m.retain(retained, seed)
+		}
 		if k.flaky {
 			var mu sync.Mutex // log and store are asked by several goroutines
 			n := uint32(seed) + 1
@@ -140,6 +158,14 @@ func runModel(t *testing.T, k kind, seed uint64) {
 			w.store.fail = func(session.Change) (bool, bool) {
 				v := next()
 				return v < 20, v > 235
+			}
+			if retained != nil {
+				retained.fail = func() error {
+					if next() < 50 {
+						return errNoRoute
+					}
+					return nil
+				}
 			}
 		}
 		m.connect()
@@ -193,6 +219,8 @@ func (m *modelRun) step() {
 		m.breakOff()
 	case n < 90:
 		m.fault()
+	case n < 92 && m.kept != nil:
+		m.clearRetained()
 	default:
 		time.Sleep(time.Duration(m.r.IntN(30)) * time.Millisecond)
 	}
@@ -215,12 +243,24 @@ func (m *modelRun) subscribe() {
 		if m.subs[f] != nil && m.r.IntN(4) > 0 {
 			continue // seldom again
 		}
-		asks = append(asks, session.Subscription{Filter: f, QoS: byte(m.r.IntN(3)), ID: uint32(1 + m.r.IntN(5))})
+		ask := session.Subscription{Filter: f, QoS: byte(m.r.IntN(3)), ID: uint32(1 + m.r.IntN(5))}
+		if m.kept != nil {
+			ask.RetainHandling = byte(m.r.IntN(3))
+		}
+		asks = append(asks, ask)
 	}
 	if len(asks) == 0 {
 		return
 	}
 	codes := m.conn.Subscribe(context.Background(), asks)
+	if m.kept != nil {
+		m.asked(asks, codes)
+		if m.k.breaks && m.r.IntN(8) == 0 {
+			defer m.breakOff()
+		} else {
+			defer m.conn.Retained()
+		}
+	}
 	for i, code := range codes {
 		f, old := asks[i].Filter, m.subs[asks[i].Filter]
 		if code.Failed() { // what is kept of it is not known: let it be taken back
@@ -251,6 +291,9 @@ func (m *modelRun) unsubscribe() {
 	if sub := m.subs[f]; sub != nil {
 		m.withdraw(sub.number)
 		delete(m.subs, f)
+	}
+	if m.kept != nil {
+		delete(m.kept.owed, f)
 	}
 	m.conn.Unsubscribe(context.Background(), []string{f})
 }
@@ -295,6 +338,9 @@ func (m *modelRun) publish() {
 	p.key = msg.Key
 	msg.BornMillis = time.Now().UnixMilli()
 	msg.Properties = message.Properties{HasExpiry: true, Expiry: 100_000}
+	if m.kept != nil && m.r.IntN(2) == 0 {
+		m.setRetained(msg)
+	}
 	publish(m.w.log, m.w.reg, broker, msg, m.k.parts && m.r.IntN(2) == 0)
 }
 
@@ -312,9 +358,7 @@ func (m *modelRun) breakOff() {
 		}
 	default:
 		old.link.lose()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_ = old.Close(ctx)
-		cancel()
+		old.end()
 	}
 	m.connect()
 }
@@ -368,6 +412,9 @@ func (m *modelRun) calm() {
 	m.w.store.mu.Lock()
 	m.w.store.fail = nil
 	m.w.store.mu.Unlock()
+	if m.kept != nil {
+		m.kept.store.failing(nil)
+	}
 }
 
 // quiesce lets the client read and answer until nothing has happened for some seconds.
@@ -395,6 +442,10 @@ func (m *modelRun) quiesce(seconds int) {
 
 func (m *modelRun) check() {
 	m.w.wantDone("c")
+	if m.kept != nil {
+		m.w.wantWalked(m.conn)
+		m.checkRetained()
+	}
 	for _, payload := range m.names {
 		p, n := m.messages[payload], m.client.got[payload]
 		least := byte(0)

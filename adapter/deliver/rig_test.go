@@ -83,9 +83,7 @@ func (w *world) start(cfg Config) {
 
 func (in *instance) end() {
 	for _, c := range in.live {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_ = c.Close(ctx)
-		cancel()
+		c.end()
 	}
 	in.hub.Close()
 	in.stop()
@@ -103,10 +101,22 @@ func (in *instance) connect(id string, opt Options, link *fakeLink) *conn {
 	if err != nil {
 		in.w.t.Fatal(err)
 	}
-	writer := in.committer.Writer(id, st.Epoch, func(error) { link.Close(packet.SessionTakenOver) })
-	c := &conn{link: link, epoch: st.Epoch, Session: in.hub.Attach(st, opt, link, writer)}
+	attached := make(chan struct{})
+	c := &conn{link: link, epoch: st.Epoch}
+	writer := in.committer.Writer(id, st.Epoch, func(error) {
+		link.Close(packet.SessionTakenOver)
+		go func() { <-attached; c.end() }() // as the connection does
+	})
+	c.Session = in.hub.Attach(st, opt, link, writer)
+	close(attached)
 	in.live = append(in.live, c)
 	return c
+}
+
+func (c *conn) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = c.Close(ctx)
 }
 
 func (w *world) connect(id string) *conn {
@@ -119,8 +129,9 @@ func (w *world) link() *fakeLink { return &fakeLink{t: w.t, version: packet.V5} 
 func (w *world) crash(c *conn) {
 	c.link.lose()
 	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
 	w.store.dead[c.epoch] = true
+	w.store.mu.Unlock()
+	go c.end() // the places that it has go with the instance
 }
 
 // resume crashes a connection and connects again on the other instance.
