@@ -5,18 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf16"
 
 	"lmqgate/adapter/rocketmq/remoting"
 )
 
 const (
 	retryPrefix = "%RETRY%"
+	// maxPopTopic is the longest name, in bytes, of an LMQ to POP from. When a
+	// message comes back, RocketMQ 5.4.0 writes the name of its LMQ behind one
+	// signed byte of length: with a longer name the message is handed out and
+	// kept from everybody, over and over, but is not in the answer.
+	maxPopTopic = 127
+	// maxShortTopic is the longest topic of a message whose length is one byte in
+	// the log. The broker chooses that form by the number of UTF-16 units and
+	// then writes bytes: a retry topic with more bytes but no more units stops
+	// its indexing, and messages stored about that time are lost from all LMQs.
+	maxShortTopic = 127
 	// maxRetryTopic is the longest name of a retry topic: with a longer one the
-	// broker drops messages that come back.
+	// message is not stored when it comes back.
 	maxRetryTopic = 255
 )
 
-// ErrGroupName: the group's name cannot be used for POP on the LMQ.
+// ErrGroupName: the group cannot POP from the LMQ for the length or characters
+// of their names.
 var ErrGroupName = errors.New("bad group name")
 
 // retryTopic is where messages of an LMQ come back that a group did not
@@ -26,16 +38,27 @@ func retryTopic(group, lmq string) string { return retryPrefix + group + "_" + l
 func isRetryTopic(topic string) bool { return strings.HasPrefix(topic, retryPrefix) }
 
 // CheckGroup tells whether group may POP from the LMQ named lmq: it begins with
-// `%LMQ%`, has no '@' (the broker's separator), and leaves room in the name of
-// the retry topic. Errors wrap ErrGroupName.
+// `%LMQ%`, has none of the broker's separators, and no message that comes back
+// is lost or does harm for the length of its names. The LMQ may have 127 bytes,
+// of ASCII; with other characters both names together 119 bytes. Errors wrap
+// ErrGroupName.
 func CheckGroup(group, lmq string) error {
+	retry := retryTopic(group, lmq)
+	units := 0
+	for _, r := range retry {
+		units += utf16.RuneLen(r) // invalid bytes are U+FFFD here as there: 1
+	}
 	switch {
 	case !strings.HasPrefix(group, LMQPrefix) || len(group) == len(LMQPrefix):
 		return fmt.Errorf("group %q does not begin with %s: %w", group, LMQPrefix, ErrGroupName)
 	case strings.ContainsAny(group, "@ \x01\x02"):
 		return fmt.Errorf("group %q has a character that brokers use: %w", group, ErrGroupName)
-	case len(retryTopic(group, lmq)) > maxRetryTopic:
-		return fmt.Errorf("retry topic of %s and %s exceeds %d bytes: %w", group, lmq, maxRetryTopic, ErrGroupName)
+	case len(lmq) > maxPopTopic:
+		return fmt.Errorf("lmq of %d bytes, %d at most: %w", len(lmq), maxPopTopic, ErrGroupName)
+	case len(retry) > maxRetryTopic:
+		return fmt.Errorf("retry topic of %d bytes, %d at most: %w", len(retry), maxRetryTopic, ErrGroupName)
+	case len(retry) > maxShortTopic && units <= maxShortTopic:
+		return fmt.Errorf("retry topic of %d bytes but %d UTF-16 units: %w", len(retry), units, ErrGroupName)
 	}
 	return nil
 }
@@ -65,9 +88,11 @@ func (c *Client) GroupOffset(ctx context.Context, group string, l LMQ) (offset i
 }
 
 // EndGroup deletes what l's broker keeps of group: the retry topic of (group,
-// l), and the group's offsets in all LMQs of that broker. No member may POP any
-// more. Messages that are out, neither acknowledged nor back, make the retry
-// topic again when their time is over; end the group once more then.
+// l), and the group's offsets in all LMQs of that broker, save those with an '@'
+// in their name, which it cannot delete (BeginGroup sets them anew). No member
+// may POP any more, and the Wait of those that were cancelled should be over.
+// Messages that are out, neither acknowledged nor back, make the retry topic
+// again when their time is over; end the group once more then.
 func (c *Client) EndGroup(ctx context.Context, group string, l LMQ) error {
 	if err := CheckGroup(group, l.Name); err != nil {
 		return fmt.Errorf("end group: %w", err)

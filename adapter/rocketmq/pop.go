@@ -50,10 +50,10 @@ type pop struct {
 // few goroutines that call sinks, with no lock held, and before Pop returns only
 // after Close: it must not block for long, and may Pop again at once. It gets messages, or
 // none after about r.Wait, or an error: ErrNoBroker (no connection within
-// r.Wait), ErrBusy (too many POPs here or at the broker), ErrStopped, or what
-// the broker said. A lost connection, a broker that is away or refuses is
+// r.Wait), ErrBusy (too many POPs here or at the broker), ErrGroupName (see CheckGroup),
+// ErrStopped, or what the broker said. A lost connection, a broker that is away or refuses is
 // waited for here, with a backoff and through the token bucket of all pulls, so
-// the caller needs no pause of its own but after ErrBusy. restNum is how many more messages the
+// the caller needs no pause of its own but after ErrBusy and ErrGroupName. restNum is how many more messages the
 // broker has for the group, as far as it knows.
 //
 // cancel ends the wait: done gets context.Canceled, unless it was called or is
@@ -81,10 +81,13 @@ func (p *pop) stopped() { p.done(nil, 0, ErrStopped) }
 
 // add has p wait for the next messages of its queue.
 func (s *poppers) add(k popKey, p *pop) {
+	err := CheckGroup(k.group, k.lmq.Name)
 	s.mu.Lock()
 	switch {
 	case s.stopped:
 		p.err = ErrStopped
+	case err != nil:
+		p.err = err
 	case s.pending >= s.c.cfg.MaxPops*popsWaiting:
 		p.err = ErrBusy
 	default:
