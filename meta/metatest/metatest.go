@@ -35,6 +35,8 @@ type Backend struct {
 	Now func(t *testing.T) time.Time
 	// Pass returns when the store's clock has advanced by at least d; tests keep d short, it may be real time.
 	Pass func(t *testing.T, d time.Duration)
+	// Jumps says that Pass takes no time, so that d may be long.
+	Jumps bool
 	// Save remembers the data; the function it returns brings them back, as a failover to a stale replica would.
 	Save func(t *testing.T) (restore func())
 	// Grace is how long an ended session may stay unsettled before it is handed out again.

@@ -119,7 +119,7 @@ func (s *server) pass(t *testing.T, d time.Duration) {
 func (s *server) backend() *metatest.Backend {
 	return &metatest.Backend{
 		Open: func(t *testing.T) metatest.Store { return s.store(t) },
-		Now:  s.now, Pass: s.pass, Save: s.save, Grace: s.config.Grace,
+		Now:  s.now, Pass: s.pass, Jumps: s.mini != nil, Save: s.save, Grace: s.config.Grace,
 	}
 }
 
