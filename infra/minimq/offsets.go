@@ -2,6 +2,7 @@ package minimq
 
 import (
 	"math"
+	"strings"
 	"sync"
 
 	"lmqgate/adapter/rocketmq/remoting"
@@ -37,12 +38,13 @@ func (t *offsetTable) commit(k offsetKey, n int64) {
 	t.m[k] = n
 }
 
-// removeGroup forgets the offsets of a group.
+// removeGroup forgets the offsets of a group, but those in LMQs with an '@' in
+// their name: RocketMQ cannot tell where the group's name begins.
 func (t *offsetTable) removeGroup(group string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for k := range t.m {
-		if k.group == group {
+		if k.group == group && !strings.Contains(k.topic, "@") {
 			delete(t.m, k)
 		}
 	}

@@ -178,6 +178,9 @@ func (t *popTable) takeQueue(w *popWaiter, topic string, queue int32, out *poppe
 	out.rest += r.Max - r.Next
 	for i, raw := range r.Messages {
 		if strings.HasPrefix(topic, store.RetryPrefix) {
+			if len(w.h.topic) > maxRecoded {
+				continue
+			}
 			raw = t.recode(w, raw, offset, r.Offsets[i], out)
 		}
 		out.messages = append(out.messages, raw)
@@ -202,12 +205,21 @@ func (t *popTable) recode(w *popWaiter, raw []byte, start, offset int64, out *po
 	return coded
 }
 
-// retryFlag is how an answer names a topic: 0 the one asked for, 1 its retry topic.
+// maxRecoded is the longest topic, in bytes, that RocketMQ can give a message of
+// a retry topic: with a longer one it takes the message and leaves it out.
+const maxRecoded = 127
+
+// retryFlag is how an answer names a topic: 0 the one asked for, 1 its retry
+// topic, 2 its retry topic of another format, which RocketMQ knows by a '+'.
 func retryFlag(topic string) string {
-	if strings.HasPrefix(topic, store.RetryPrefix) {
+	switch {
+	case !strings.HasPrefix(topic, store.RetryPrefix):
+		return "0"
+	case strings.Contains(topic, "+"):
+		return "2"
+	default:
 		return "1"
 	}
-	return "0"
 }
 
 func joinInts(list []int64) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"lmqgate/infra/minimq/store"
 )
@@ -102,6 +103,18 @@ func (t *popTable) bringBack(ck *checkpoint) {
 	delete(t.checks, ck.key)
 }
 
+// unindexable tells topics with which RocketMQ writes a message that its index
+// cannot read: the length is written as one signed byte if there are few UTF-16
+// units, however many bytes. It passes over the message then, and, other than
+// minimq, over some of its neighbours.
+func unindexable(topic string) bool {
+	units := 0
+	for _, r := range topic {
+		units += utf16.RuneLen(r)
+	}
+	return len(topic) > 127 && units <= 127
+}
+
 // retry stores one message in the retry topic. Messages that have expired, or
 // whose topic or group are gone, do not return.
 func (t *popTable) retry(ck *checkpoint, offset int64) error {
@@ -122,6 +135,9 @@ func (t *popTable) retry(ck *checkpoint, offset int64) error {
 		m.Properties[propFirstPop] = itoa(k.popTime)
 	}
 	m.Properties[propOriginGroup] = k.group
+	if unindexable(m.Topic) {
+		return nil
+	}
 	m.QueueID = 0
 	m.Reconsume++
 	m.BornHost = t.b.ep.addrPort()

@@ -183,3 +183,129 @@ func playMissing(p *player) {
 	bad.Ext["queueOffset"] = "many"
 	p.ask("pull at no number", bad)
 }
+
+// returned notes the messages of a group that come back, however many POPs it
+// takes until there are n.
+func (p *player) returned(label, group, topic string, n int) (last *remoting.Command) {
+	p.t.Helper()
+	var got []remoting.Message
+	for len(got) < n {
+		answer := p.broker.wait(p.broker.start(p.pop(group, topic, 32, "pollTime", "5000")))
+		list, err := remoting.DecodeMessages(answer.Body)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if got = append(got, list...); len(list) > 0 {
+			last = answer
+		}
+	}
+	fmt.Fprintf(&p.out, "%s:\n", label)
+	for _, m := range got {
+		check, _ := m.Properties.Get("POP_CK")
+		f := strings.Fields(check)
+		if len(f) > 3 {
+			f[3] = "<n>"
+		}
+		fmt.Fprintf(&p.out, "   %s@%d reconsume=%d %s %s\n", p.normal(m.Topic), m.QueueOffset, m.Reconsume, m.Body, p.normal(strings.Join(f, " ")))
+	}
+	fmt.Fprintf(&p.out, "   starts %s offsets %s\n", last.Ext["startOffsetInfo"], last.Ext["msgOffsetInfo"])
+	return last
+}
+
+func (p *player) change(group, topic, extra string, offset int, invisible string) *remoting.Command {
+	return p.request(remoting.ChangeMessageInvisibleTime, "consumerGroup", group, "topic", topic, "queueId", "0",
+		"offset", fmt.Sprint(offset), "extraInfo", extra, "invisibleTime", invisible)
+}
+
+// batch acknowledges the messages of bits, of a POP's answer, in topic.
+func (p *player) batch(resp *remoting.Command, group, topic, retry, flag string, bits byte) *remoting.Command {
+	start, revive := int64(0), int32(0)
+	for info := range strings.SplitSeq(resp.Ext["startOffsetInfo"], ";") {
+		if f := strings.Fields(info); len(f) == 3 && f[0] == flag {
+			fmt.Sscan(f[2], &start)
+		}
+	}
+	fmt.Sscan(resp.Ext["reviveQid"], &revive)
+	run := remoting.AckedRun{
+		Group: p.expand(group), Topic: p.expand(topic), Retry: retry, StartOffset: start, ReviveQueue: revive, Offsets: []byte{bits},
+	}
+	fmt.Sscan(resp.Ext["popTime"], &run.PopTime)
+	fmt.Sscan(resp.Ext["invisibleTime"], &run.Invisible)
+	body, err := remoting.BatchAck{Broker: p.name, Runs: []remoting.AckedRun{run}}.Encode()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return remoting.NewRequest(remoting.BatchAckMessage, nil, body)
+}
+
+// playPopGroup is the life of a group as the gateway leads it, on the LMQ of a
+// filter with a wildcard: a '+' in the name of the retry topic has it taken for
+// one of another format.
+func playPopGroup(p *player) {
+	p.createTopic("pgr$", 1, 6)
+	lmq, group := "%LMQ%pgr$%+%", "%LMQ%g$"
+	retry := "%RETRY%" + group + "_" + lmq
+	p.fill("pgr$", p.expand(lmq), 2)
+	commit := func(n string) *remoting.Command {
+		return p.request(remoting.UpdateConsumerOffset, "consumerGroup", group, "topic", lmq, "queueId", "0", "commitOffset", n)
+	}
+	query := func(topic string) *remoting.Command {
+		return p.request(remoting.QueryConsumerOffset, "consumerGroup", group, "topic", topic, "queueId", "0", "setZeroIfNotFound", "false")
+	}
+	p.ask("no offset yet", query(lmq))
+	p.ask("begin at the maximum", commit("2"))
+	p.ask("no old messages", p.pop(group, lmq, 32))
+	for i := range 4 {
+		p.sent("pgr$", 0, fmt.Sprint("n", i), "UNIQ_KEY", fmt.Sprint("K", i), "INNER_MULTI_DISPATCH", lmq)
+	}
+	p.settle(lmq, 0, 6)
+	four := p.ask("four", p.pop(group, lmq, 32, "invisibleTime", "3000"))
+	p.ask("acknowledge the first and the third", p.batch(four, group, lmq, "0", "0", 0b0101))
+	p.ask("return the last at once", p.change(group, lmq, p.extra(four, "0", 5), 5, "0"))
+	last := p.returned("the last comes back", group, lmq, 1)
+	p.ask("acknowledge it in its retry topic", p.batch(last, group, retry, "0", "2", 1))
+	p.returned("the second comes back", group, lmq, 1)
+	p.committed("offset of the retry topic", group, retry, 2)
+	p.ask("nothing more", p.pop(group, lmq, 32))
+
+	p.ask("delete the retry topic", p.request(remoting.DeleteTopicInBroker, "topic", retry))
+	p.ask("its offset", query(retry))
+	p.ask("its configuration", p.request(351, "topic", retry))
+	p.ask("offset of the group is left", query(lmq))
+	p.ask("delete the group's offsets", p.request(remoting.DeleteSubscriptionGroup, "groupName", group, "cleanOffset", "true"))
+	p.ask("offset of the group", query(lmq))
+	p.ask("delete the retry topic again", p.request(remoting.DeleteTopicInBroker, "topic", retry))
+	p.askNames("delete its route", p.request(remoting.DeleteTopicInNamesrv, "topic", retry))
+	p.askNames("its route", p.request(remoting.GetRouteInfoByTopic, "topic", retry))
+	p.ask("delete a group that never was", p.request(remoting.DeleteSubscriptionGroup, "groupName", "%LMQ%never$", "cleanOffset", "true"))
+
+	p.ask("begin again", commit("5"))
+	one := p.ask("one", p.pop(group, lmq, 32))
+	p.ask("return it", p.change(group, lmq, p.extra(one, "0", 5), 5, "0"))
+	p.returned("it comes back in a new retry topic", group, lmq, 1)
+
+	p.ask("batch of nothing", remoting.NewRequest(remoting.BatchAckMessage, nil, nil))
+	p.ask("batch of no acknowledgement", remoting.NewRequest(remoting.BatchAckMessage, nil, []byte(`{"brokerName":"x","acks":[]}`)))
+	p.ask("batch of what was never popped", p.batch(one, group, lmq, "0", "0", 0b1000_0000))
+}
+
+// playPopNames uses names with which messages do not come back, or not all is
+// deleted.
+func playPopNames(p *player) {
+	p.createTopic("pn$", 1, 6)
+	at := "%LMQ%pn$%a@b%"
+	p.fill("pn$", p.expand(at), 1)
+	p.ask("from an LMQ with an @", p.pop("%LMQ%g$", at, 1))
+	p.committed("its offset", "%LMQ%g$", at, 1)
+	p.ask("delete the group's offsets", p.request(remoting.DeleteSubscriptionGroup, "groupName", "%LMQ%g$", "cleanOffset", "true"))
+	p.ask("its offset is left", p.request(remoting.QueryConsumerOffset, "consumerGroup", "%LMQ%g$", "topic", at, "queueId", "0", "setZeroIfNotFound", "false"))
+
+	long := "%LMQ%pn$%" + strings.Repeat("x", 128-len("%LMQ%pn%")-len(p.id))
+	p.fill("pn$", p.expand(long), 1)
+	first := p.ask("from an LMQ of 128 bytes", p.pop("%LMQ%g$", long, 1))
+	p.ask("return it", p.change("%LMQ%g$", long, p.extra(first, "0", 0), 0, "0"))
+	retry := "%RETRY%%LMQ%g$_" + long
+	p.settle(retry, 0, 1)
+	p.ask("it is handed out but not answered", p.pop("%LMQ%g$", long, 1))
+	p.committed("offset of the retry topic", "%LMQ%g$", retry, 1)
+}

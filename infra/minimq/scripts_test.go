@@ -34,6 +34,8 @@ func scripts() []script {
 		{"popfirst", playPopFirst},
 		{"popreturn", playPopReturn},
 		{"poperrors", playPopErrors},
+		{"popgroup", playPopGroup},
+		{"popnames", playPopNames},
 		{"missing", playMissing},
 		{"info", playInfo},
 	}
