@@ -23,8 +23,10 @@ import (
 	"lmqgate/adapter/packet"
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
+	"lmqgate/adapter/will"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
+	"lmqgate/meta/access"
 	"lmqgate/meta/redisstore"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
@@ -52,7 +54,9 @@ type Gateway struct {
 	matcher   *registry.Matcher
 	committer *session.Committer
 	rocket    *rocketmq.Client
+	retained  *redisstore.Retained
 	dispatch  *dispatch.Dispatcher
+	wills     *will.Publisher
 	hub       *deliver.Hub
 	clients   *client.Server
 	transport *transport.Server
@@ -129,7 +133,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	if err := g.openRocket(); err != nil {
 		return err
 	}
-	g.assemble()
+	if err := g.assemble(); err != nil {
+		return err
+	}
 	g.openServers()
 	g.lease.start()
 	loops, cancel := context.WithCancel(context.Background())
@@ -157,17 +163,23 @@ func (g *Gateway) startRocket(ctx context.Context) {
 }
 
 // assemble makes the parts between the store and the listeners.
-func (g *Gateway) assemble() {
+func (g *Gateway) assemble() error {
+	chain, enhanced, err := g.authenticate()
+	if err != nil {
+		return err
+	}
 	g.lease = newLease(g.store, g.id, g.log)
 	g.committer = session.NewCommitter(g.store, session.CommitterConfig{Logger: g.log, Register: g.reg})
 	g.matcher = registry.NewMatcher(g.store, registry.Config{
 		OnRollback: g.reassert, Stale: g.cfg.StaleRegistry, Logger: g.log, Registerer: g.reg,
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
-		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
+		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
+		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
+	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), Logger: g.log, Register: g.reg,
+		Window: int(g.cfg.ReceiveMaximum), Retained: g.retained, Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -176,13 +188,16 @@ func (g *Gateway) assemble() {
 	})
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
-		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: g.verifier(), Lease: g.lease,
+		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
+		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, NewKey: rocketmq.NewKey,
+		Wills: func(due []session.DueWill) { g.wills.Publish(due...) },
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
-		MaxSubscriptions: g.cfg.MaxSubscriptions, Logger: g.log, Register: g.reg,
+		MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
+	return nil
 }
 
 // orNone is a duration of which 0 means none, for a Config in which 0 means the default.
@@ -215,6 +230,9 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	g.draining.Store(true)
 	var errs []error
 	errs = append(errs, g.stopClients(ctx))
+	if g.wills != nil {
+		errs = append(errs, g.wills.Close(ctx))
+	}
 	if g.dispatch != nil {
 		errs = append(errs, g.dispatch.Close(ctx))
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -34,6 +35,12 @@ func (g *Gateway) openStore() error {
 		return fmt.Errorf("open session store: %w", err)
 	}
 	g.store = store
+	g.retained, err = store.Retained(redisstore.RetainConfig{
+		MaxCount: g.cfg.RetainedMax, MaxPayload: g.cfg.RetainedMaxSize, Registerer: g.reg,
+	})
+	if err != nil {
+		return fmt.Errorf("open store of retained messages: %w", err)
+	}
 	return nil
 }
 
@@ -56,16 +63,34 @@ func (g *Gateway) openRocket() error {
 	return nil
 }
 
-// verifier is the chain that AUTH names.
-func (g *Gateway) verifier() access.Verifier {
-	var chain auth.Chain
+// authenticate makes what AUTH names: the chain for logins by user name and password, and enhanced authentication, which
+// is nil without scram.
+func (g *Gateway) authenticate() (chain auth.Chain, enhanced access.Enhanced, err error) {
 	for _, name := range g.cfg.Auth {
 		switch name {
 		case "hmac":
 			chain = append(chain, auth.HMAC{Username: g.cfg.AuthUsername, Secret: []byte(g.cfg.AuthSecretKey.Reveal())})
 		case "anonymous":
 			chain = append(chain, auth.Anonymous{})
+		case "scram":
+			s, err := auth.NewSCRAM(g.scramConfig())
+			if err != nil {
+				return nil, nil, fmt.Errorf("configure scram: %w", err)
+			}
+			chain, enhanced = append(chain, s), s
 		}
 	}
-	return chain
+	return chain, enhanced, nil
+}
+
+// scramConfig names the users of AUTH=scram.
+func (g *Gateway) scramConfig() auth.SCRAMConfig {
+	cfg := auth.SCRAMConfig{
+		Users: g.cfg.ScramUsers,
+		Seed:  func(ctx context.Context) ([]byte, error) { return g.store.Seed(ctx, "scram") },
+	}
+	if len(cfg.Users) == 0 {
+		cfg.Username, cfg.Password = g.cfg.AuthUsername, []byte(g.cfg.AuthSecretKey.Reveal())
+	}
+	return cfg
 }

@@ -53,7 +53,7 @@ func (g *Gateway) sweepOnce(ctx context.Context) error {
 	return g.sweepAll(ctx, func() ([]session.Ended, bool, error) { return g.store.Expired(ctx, time.Time{}, sweepBatch) })
 }
 
-// sweepAll ends sessions batch by batch and releases their filters.
+// sweepAll ends sessions batch by batch, releases their filters and publishes the wills whose time has come.
 func (g *Gateway) sweepAll(ctx context.Context, next func() ([]session.Ended, bool, error)) error {
 	for {
 		ended, more, err := next()
@@ -71,20 +71,24 @@ func (g *Gateway) sweepAll(ctx context.Context, next func() ([]session.Ended, bo
 
 func (g *Gateway) release(ctx context.Context, ended []session.Ended) error {
 	var holds []registry.Hold
-	ids := make([]string, len(ended))
-	for i, e := range ended {
-		ids[i] = e.ClientID
+	var over []string
+	for _, e := range ended {
+		g.wills.Publish(e.Wills...)
+		if !e.Over {
+			continue
+		}
+		over = append(over, e.ClientID)
 		for _, sub := range e.Subscriptions {
 			holds = append(holds, registry.Hold{Filter: sub.Filter, ClientID: e.ClientID, Epoch: uint64(sub.HoldEpoch), Seq: sub.HoldSeq})
 		}
 	}
-	if len(ended) == 0 {
+	if len(over) == 0 {
 		return nil
 	}
 	if err := g.store.Release(ctx, holds); err != nil {
 		return err
 	}
-	return g.store.Settled(ctx, ids)
+	return g.store.Settled(ctx, over)
 }
 
 // reconcile mends slowly what crashes leave.
