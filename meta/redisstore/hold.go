@@ -8,7 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"lmqgate/meta/registry"
-	"lmqgate/meta/session"
 )
 
 // holdsPerScript bounds how long one script keeps Redis busy.
@@ -73,7 +72,10 @@ func (s *Store) Release(ctx context.Context, holds []registry.Hold) error {
 
 func (s *Store) release(ctx context.Context, holds []registry.Hold) error {
 	t := s.trip()
-	var replies []*redis.Cmd
+	var (
+		replies []*redis.Cmd
+		parts   [][]registry.Hold
+	)
 	for at, group := range s.bySlot(holds) {
 		for part := range slices.Chunk(group, holdsPerScript) {
 			token, err := s.token()
@@ -82,25 +84,21 @@ func (s *Store) release(ctx context.Context, holds []registry.Hold) error {
 			}
 			keys, args := []string{at.head, at.set(), at.log()}, []any{token, s.logLength(at)}
 			keys, args = addHolds(keys, args, at, part)
+			parts = append(parts, part)
 			replies = append(replies, t.run(ctx, s.scripts.release, keys, args...))
 		}
 	}
 	if len(replies) == 0 {
 		return nil
 	}
-	if err := t.send(ctx); err != nil {
-		return err
-	}
-	for _, reply := range replies {
-		code, err := reply.Uint64()
-		if err != nil {
-			return err
-		}
-		if code != codeDone {
-			return session.ErrFormat
+	var errs errorSet
+	errs.add(t.send(ctx))
+	for i, reply := range replies {
+		if reply.Err() == nil { // else send has returned it
+			errs.add(s.tellEnded(reply, parts[i]))
 		}
 	}
-	return nil
+	return errs.err()
 }
 
 // logLength is how many entries the change log of a slot keeps: exact filters have none.
@@ -133,7 +131,7 @@ func newest(holds []registry.Hold) []registry.Hold {
 func (s *Store) bySlot(holds []registry.Hold) map[slot][]registry.Hold {
 	groups := make(map[slot][]registry.Hold)
 	for _, h := range newest(holds) {
-		at := s.keys.slotOf(h.Filter)
+		at := s.keys.slotOf(holderOf(h.Filter, "").filter)
 		groups[at] = append(groups[at], h)
 	}
 	return groups
@@ -141,10 +139,11 @@ func (s *Store) bySlot(holds []registry.Hold) map[slot][]registry.Hold {
 
 // addHolds adds holdings to the keys and arguments of hold.lua or release.lua.
 func addHolds(keys []string, args []any, at slot, holds []registry.Hold) ([]string, []any) {
-	keys, args = slices.Grow(keys, len(holds)), slices.Grow(args, 4*len(holds))
+	keys, args = slices.Grow(keys, 2*len(holds)), slices.Grow(args, 5*len(holds))
 	for _, h := range holds {
-		keys = append(keys, at.holders(h.Filter))
-		args = append(args, h.Filter, h.ClientID, h.Epoch, h.Seq)
+		who := holderOf(h.Filter, h.ClientID)
+		keys = append(keys, at.holders(who.filter), at.groups(who.filter))
+		args = append(args, who.filter, who.field, h.Epoch, h.Seq, who.group)
 	}
 	return keys, args
 }

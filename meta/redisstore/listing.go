@@ -10,8 +10,12 @@ import (
 	"lmqgate/meta/session"
 )
 
-// Holders lists the holdings of a filter page by page; a page may be longer than limit, and a holding may come twice.
+// Holders lists the holdings of a filter page by page, those of shared subscriptions under `$share/group/filter`; of
+// such a filter only its group's. A page may be longer or shorter than limit, and a holding may come twice.
 func (s *Store) Holders(ctx context.Context, filter string, cursor uint64, limit int) ([]registry.Hold, uint64, error) {
+	asked := filter
+	who := holderOf(filter, "")
+	filter = who.filter
 	key := s.keys.slotOf(filter).holders(filter)
 	pairs, next, err := s.client.HScan(ctx, key, cursor, "", int64(max(limit, 1))).Result()
 	if err != nil {
@@ -23,7 +27,10 @@ func (s *Store) Holders(ctx context.Context, filter string, cursor uint64, limit
 		if err != nil {
 			return nil, 0, fmt.Errorf("list holders: %w", err)
 		}
-		holds = append(holds, registry.Hold{Filter: filter, ClientID: pairs[i], Epoch: epoch, Seq: seq})
+		h := holdOf(filter, pairs[i])
+		if h.Epoch, h.Seq = epoch, seq; who.group == "" || h.Filter == asked {
+			holds = append(holds, h)
+		}
 	}
 	return holds, next, nil
 }

@@ -73,7 +73,9 @@ func (s *Store) holdingsPage(ctx context.Context, pending []pendingFilter, limit
 			if err != nil {
 				continue // of a newer format, left to those who know it
 			}
-			holds = append(holds, registry.Hold{Filter: pending[i].filter, ClientID: pairs[j], Epoch: epoch, Seq: seq})
+			h := holdOf(pending[i].filter, pairs[j])
+			h.Epoch, h.Seq = epoch, seq
+			holds = append(holds, h)
 		}
 		if next != 0 {
 			rest = append(rest, pendingFilter{pending[i].filter, next})
@@ -105,41 +107,6 @@ func (s *Store) releaseUnfounded(ctx context.Context, now time.Time, holds []reg
 			old = append(old, h)
 		}
 	}
-	old, err := s.withoutShared(ctx, old)
-	if err != nil {
-		return err
-	}
 	did.Released += len(old)
 	return s.Release(ctx, old)
-}
-
-// withoutShared leaves out holdings that stand for a shared subscription: it has another name in the session.
-func (s *Store) withoutShared(ctx context.Context, holds []registry.Hold) ([]registry.Hold, error) {
-	if len(holds) == 0 {
-		return nil, nil
-	}
-	t := s.trip()
-	fields := make(map[string]*redis.StringSliceCmd)
-	for _, h := range holds {
-		if fields[h.ClientID] == nil {
-			fields[h.ClientID] = t.pipe.HKeys(ctx, s.keys.sessionParts(h.ClientID)[1])
-		}
-	}
-	if err := t.send(ctx); err != nil {
-		return nil, err
-	}
-	founded := make(map[string]map[string]bool)
-	for id, reply := range fields {
-		founded[id] = make(map[string]bool)
-		for _, filter := range reply.Val() {
-			founded[id][heldFilter(filter)] = true
-		}
-	}
-	var left []registry.Hold
-	for _, h := range holds {
-		if !founded[h.ClientID][h.Filter] {
-			left = append(left, h)
-		}
-	}
-	return left, nil
 }

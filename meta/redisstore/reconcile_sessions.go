@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -113,20 +112,8 @@ func (s *Store) assertHoldings(ctx context.Context, page []titled, did *Reconcil
 // holdingOf is the holding of a subscription.
 func holdingOf(clientID string, sub *session.Subscription) registry.Hold {
 	return registry.Hold{
-		Filter: heldFilter(sub.Filter), ClientID: clientID, Epoch: uint64(sub.HoldEpoch), Seq: sub.HoldSeq,
+		Filter: sub.Filter, ClientID: clientID, Epoch: uint64(sub.HoldEpoch), Seq: sub.HoldSeq,
 	}
-}
-
-// heldFilter is the filter that is held for a subscription: of "$share/group/filter" the last part [MQTT-4.8.2-1].
-func heldFilter(filter string) string {
-	rest, shared := strings.CutPrefix(filter, "$share/")
-	if !shared {
-		return filter
-	}
-	if _, inner, ok := strings.Cut(rest, "/"); ok {
-		return inner
-	}
-	return filter
 }
 
 // tagOf is a holding's tag as text.

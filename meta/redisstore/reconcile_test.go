@@ -71,7 +71,7 @@ func TestReconcileHoldings(t *testing.T) {
 			if err := s.Write(ctx, []session.Change{change})[0]; err != nil {
 				t.Fatal(err)
 			}
-			for j, f := range []string{"plain", "wild/#", "shared/+", "left/behind", "left/+"} {
+			for j, f := range []string{"plain", "wild/#", "$share/g/shared/+", "left/behind", "$share/g/left/+"} {
 				holds = append(holds, registry.Hold{Filter: f, ClientID: id, Epoch: uint64(st.Epoch), Seq: uint64(j + 1)})
 			}
 		}

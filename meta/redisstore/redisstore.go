@@ -37,7 +37,8 @@ type Store struct {
 	stale []record   // entries of other instances' lists that Attach made obsolete; Beat removes them
 	hints []redis.Z  // entries of due that Attach could not make; Beat does
 
-	id         string // of this process, for its counts in the registry
+	id         string                               // of this process, for its counts in the registry
+	groupEnd   func(filter string, l registry.Life) // nil: nobody wants to know
 	ledger     ledger
 	reconciler reconciler
 }

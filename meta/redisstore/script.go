@@ -38,6 +38,15 @@ var duePageSource string
 //go:embed lua/expire.lua
 var expireSource string
 
+//go:embed lua/group_begun.lua
+var groupBegunSource string
+
+//go:embed lua/group_join.lua
+var groupJoinSource string
+
+//go:embed lua/group_renew.lua
+var groupRenewSource string
+
 //go:embed lua/hold.lua
 var holdSource string
 
@@ -90,13 +99,17 @@ var writeSource string
 
 // scripts are all of them.
 type scripts struct {
+	groupBegun, groupJoin, groupRenew script
+
 	attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
 	orphan, peek, release, settle, snapshot, willDone, willPlace, write script
 }
 
 func loadScripts() *scripts {
 	return &scripts{
-		attach: newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
+		groupBegun: newScript("group_begun", groupBegunSource), groupJoin: newScript("group_join", groupJoinSource),
+		groupRenew: newScript("group_renew", groupRenewSource),
+		attach:     newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
 		detach: newScript("detach", willsSource+detachSource), dueMove: newScript("due_move", dueMoveSource),
 		duePage: newScript("due_page", duePageSource), expire: newScript("expire", willsSource+expireSource),
 		hold: newScript("hold", holdSource), instBeat: newScript("inst_beat", instBeatSource),
@@ -113,6 +126,7 @@ func loadScripts() *scripts {
 // all lists them, for the metrics to call them by name.
 func (s *scripts) all() []script {
 	return []script{
+		s.groupBegun, s.groupJoin, s.groupRenew,
 		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
 		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
 		s.willDone, s.willPlace, s.write,
