@@ -65,6 +65,10 @@ func (s *Session) complete(f *flight) {
 	if f.counted {
 		s.out.quota--
 	}
+	if f.claim != nil { // whatever the client said [MQTT-4.8.2-6]
+		f.claim.ack(nil)
+		f.claim = nil
+	}
 	if s.persist {
 		s.erase(f)
 	}

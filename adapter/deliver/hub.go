@@ -25,6 +25,7 @@ type Config struct {
 	Walks        int           // pages of retained messages in memory at a time, default 32
 	WalkPage     int           // messages of one, default 64
 	WalkBytes    int           // bytes of one that are sent at once, default 64 KiB; a single message may have more
+	Shared       Shared        // how shared subscriptions are served; the zero value refuses them
 	Subscribe    time.Duration // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
 	Logger       *slog.Logger
 	Register     prometheus.Registerer
@@ -45,6 +46,7 @@ func (c Config) withDefaults() Config {
 	or(&c.Walks, 32)
 	or(&c.WalkPage, 64)
 	or(&c.WalkBytes, 64<<10)
+	c.Shared = c.Shared.withDefaults()
 	if c.TotalBytes <= 0 {
 		c.TotalBytes = 64 << 20
 	}
@@ -70,6 +72,9 @@ type Hub struct {
 	ringBytes atomic.Int64 // of the entries kept in rings and by lagging cursors
 	walkers   walkers
 
+	keeper  keeper
+	endings atomic.Int32 // goroutines that end groups
+
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 	work sync.WaitGroup // goroutines that the hub started
@@ -79,6 +84,7 @@ type Hub struct {
 	mu       sync.Mutex // protects the maps and queue.attached
 	queues   map[Ref]*queue
 	sessions map[*Session]struct{}
+	shares   map[string]*share        // by whole filter
 	catching map[string]chan struct{} // by broker: a place per catching-up pull
 }
 
@@ -89,8 +95,9 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 	h := &Hub{
 		log: log, filters: filters, committer: committer, cfg: cfg,
 		ctx: ctx, stop: stop,
-		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, catching: map[string]chan struct{}{},
+		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{},
 	}
+	h.keeper.hub = h
 	h.metrics = newMetrics(cfg.Register, h)
 	return h
 }
@@ -100,7 +107,11 @@ func (h *Hub) Close() {
 	h.spawning.Lock()
 	h.stop()
 	h.spawning.Unlock()
+	for _, sh := range h.allShares() {
+		sh.close()
+	}
 	h.work.Wait()
+	h.keeper.close()
 }
 
 // spawn runs fn on a goroutine that Close waits for; after Close it does nothing.
@@ -155,6 +166,9 @@ func (h *Hub) BrokersAdded(brokers []string) {
 	h.mu.Unlock()
 	for _, s := range sessions {
 		s.addBrokers(brokers)
+	}
+	for _, sh := range h.allShares() {
+		sh.open(brokers)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"time"
-
-	"lmqgate/meta/topic"
 )
 
 // loadAhead is how many messages are read before they are sent again.
@@ -99,7 +97,7 @@ func (h *Hub) readBack(f *flight, list []*flight, got map[*flight]loaded) error 
 	defer leave()
 	ctx, cancel := context.WithTimeout(h.ctx, 10*time.Second)
 	defer cancel()
-	b, err := h.log.Pull(ctx, Ref{f.Broker, topic.LMQ(f.Filter)}, f.Offset, loadAhead)
+	b, err := h.log.Pull(ctx, Ref{f.Broker, lmqOf(f.Filter)}, f.Offset, loadAhead)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,12 @@ type metrics struct {
 	catchUps    prometheus.Counter
 	retained    prometheus.Counter
 	walkErrors  prometheus.Counter
+	shared      sharedMetrics
 	now         func() time.Time
 }
+
+// sharedMetrics are those of shared subscriptions.
+type sharedMetrics struct{ popped, returned, lapsed, replaced prometheus.Counter }
 
 func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -44,6 +48,12 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		}),
 		now: h.cfg.Now,
 	}
+	m.shared = sharedMetrics{
+		popped:   counter("lmqgate_shared_popped_total", "Messages popped for shared subscriptions."),
+		returned: counter("lmqgate_shared_returned_total", "Messages given back to their group because a member left or had no room."),
+		lapsed:   counter("lmqgate_shared_lapsed_total", "Messages whose time was over before it could be prolonged or they could be acknowledged: they may be delivered twice."),
+		replaced: counter("lmqgate_shared_groups_replaced_total", "Groups that the registry had lost and that were begun anew meanwhile."),
+	}
 	byQoS := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_deliveries_total", Help: "Messages sent to clients."}, []string{"qos"})
 	for i, l := range []string{"0", "1", "2"} {
 		m.deliveries[i] = byQoS.WithLabelValues(l)
@@ -52,6 +62,8 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	if r != nil {
+		r.MustRegister(m.shared.popped, m.shared.returned, m.shared.lapsed, m.shared.replaced,
+			gauge("lmqgate_shared_groups", "Groups of shared subscriptions that have members on this instance.", func() float64 { return float64(len(h.allShares())) }))
 		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.unencodable, m.tooOld, m.expired, m.gone, m.resets, m.catchUps, m.retained, m.walkErrors,
 			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {
 				h.mu.Lock()

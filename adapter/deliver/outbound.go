@@ -36,6 +36,7 @@ type flight struct {
 	counted   bool     // counts against the client's Receive Maximum
 	retain    bool     // as it was to be sent, with entry
 	cursor    *cursor  // nil: its queue position means nothing any more
+	claim     *claim   // of a shared subscription, until its group has let go of it
 	entry     *Entry   // while it has to be sent
 	ids       []uint32 // subscription identifiers, while it has to be sent
 	followers []follower

@@ -11,6 +11,12 @@ func (s *Session) pump() {
 	if s.walks != nil && s.pageInHand() || !s.out.resend(s) || s.walks != nil && s.walkOn() {
 		return // retained messages come first
 	}
+	s.pumpCursors()
+	s.offerRoom()
+}
+
+// pumpCursors lets the cursors deliver until they or the link have enough.
+func (s *Session) pumpCursors() {
 	for !s.link.Full() {
 		c := s.ready.pop(atReady)
 		if c == nil {

@@ -49,7 +49,7 @@ func (o *outbound) restore(s *Session, st session.State) {
 
 // remember lets cursors that meet the message of f at an unexpected place know that it was sent.
 func (o *outbound) remember(f *flight) {
-	if f.Key == "" {
+	if f.Key == "" || isShared(f.Filter) { // a plain subscription of the session gets its own
 		return
 	}
 	if o.byKey == nil {
@@ -177,11 +177,15 @@ func (o *outbound) sendAgain(s *Session, f *flight) {
 	if c := f.cursor; c != nil && s.subs.named(f.Filter) == c.sub {
 		f.retain = s.resolve(c, f.entry).retain
 	}
-	if f.Message != nil {
+	switch sub := s.subs.named(f.Filter); {
+	case f.Message != nil:
 		f.retain = true
-		if sub := s.subs.named(f.Filter); sub != nil {
+		if sub != nil {
 			s.identify(sub)
 		}
+	case sub != nil && sub.lmq == "": // shared
+		f.retain = sub.RetainAsPublished
+		s.identify(sub)
 	}
 	f.ids = o.ids
 	f.counted = true

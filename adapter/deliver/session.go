@@ -7,7 +7,6 @@ import (
 
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
-	"lmqgate/meta/topic"
 )
 
 // Options say how a session is served.
@@ -29,6 +28,7 @@ type Session struct {
 	mu      sync.Mutex // protects the fields below and everything of the session's subscriptions and cursors
 	closed  bool
 	subs    subscriptions
+	members []*member // the shared ones among subs, as members of their groups here
 	nextSeq uint64
 	nextTag uint64
 
@@ -62,7 +62,7 @@ func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.W
 	defer s.mu.Unlock()
 	s.out.restore(s, st)
 	for _, sub := range st.Subscriptions {
-		s.index(&subscription{Subscription: sub, lmq: topic.LMQ(sub.Filter)})
+		s.index(newSubscription(sub))
 	}
 	for _, c := range st.Cursors {
 		if sub := s.subs.named(c.Filter); sub != nil {
@@ -77,6 +77,7 @@ func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.W
 		s.open(sub, brokers)
 	}
 	s.resumeWalks()
+	s.joinAll()
 	writer.Add((*source)(s))
 	s.out.begin(s)
 	s.pump()
@@ -98,6 +99,9 @@ func (s *Session) Subscriptions() int {
 
 // open starts reading the subscription's queue on each of the brokers that it does not read yet. Called under s.mu.
 func (s *Session) open(sub *subscription, brokers []string) {
+	if sub.lmq == "" { // shared
+		return
+	}
 	for _, b := range brokers {
 		if sub.cursor(b) != nil {
 			continue
@@ -212,10 +216,12 @@ func (s *Session) Close(ctx context.Context) error {
 			s.leave(c)
 		}
 	}
+	back := s.leaveGroups()
 	s.mu.Unlock()
 	s.hub.mu.Lock()
 	delete(s.hub.sessions, s)
 	s.hub.mu.Unlock()
+	giveBackAll(ctx, back)
 	var err error
 	if s.persist {
 		err = s.writer.Flush(ctx)

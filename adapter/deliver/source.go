@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"errors"
+
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
 )
@@ -97,21 +99,30 @@ func (s *Session) collectSubs(ch *session.Change) {
 
 // written lets go what waited for its entry to be kept.
 func (s *Session) written(flights []*flight, reserved uint64, err error) {
-	if err != nil {
-		return // the writer gives the session up, or the connection is closing
+	if err != nil { // the writer gives the session up, or the connection is closing
+		s.disown(flights, errors.Is(err, session.ErrFenced))
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sortByOrder(flights)
+	for _, f := range flights {
+		if f.claim != nil && f.state == flightWriting {
+			s.own(f)
+		}
+	}
 	if s.closed {
 		return
 	}
-	sortByOrder(flights)
 	for _, f := range flights {
 		if s.out.flights[f.PacketID] != f {
 			continue
 		}
 		switch f.state {
 		case flightWriting:
+			if isShared(f.Filter) {
+				continue // own does it
+			}
 			s.sendEntry(f, false)
 		case flightReleasing:
 			f.state = flightReleased

@@ -19,6 +19,7 @@ const askTime = 2 * time.Second
 type asked struct {
 	session.Subscription
 	begins map[string]int64 // first offset by broker; a broker that did not answer is missing
+	share  *share           // of a new shared subscription
 }
 
 // Subscribe adds or replaces subscriptions; Seq, tag and time of the requests are set here. On return a granted filter
@@ -27,13 +28,17 @@ type asked struct {
 func (s *Session) Subscribe(ctx context.Context, requests []session.Subscription) []packet.ReasonCode {
 	ctx, cancel := context.WithTimeout(ctx, s.hub.cfg.Subscribe)
 	defer cancel()
-	asks := s.ask(requests)
-	err := s.promise(ctx, asks)
+	refused := refusals{}
+	asks := s.ask(s.hub.withoutShared(requests, refused))
+	err := s.promise(ctx, asks, refused)
 	codes := make([]packet.ReasonCode, len(requests))
 	for i, r := range requests {
 		codes[i] = packet.ReasonCode(r.QoS)
 		if err != nil {
 			codes[i] = packet.UnspecifiedError
+		}
+		if code, ok := refused[r.Filter]; ok {
+			codes[i] = code
 		}
 	}
 	if err != nil {
@@ -73,7 +78,7 @@ func (s *Session) ask(requests []session.Subscription) []asked {
 }
 
 // promise does what has to be done before SUBACK: registry, then end offsets as cursors, then session.
-func (s *Session) promise(ctx context.Context, asks []asked) error {
+func (s *Session) promise(ctx context.Context, asks []asked, refused refusals) error {
 	holds := make([]registry.Hold, len(asks))
 	for i, a := range asks {
 		holds[i] = s.hold(a.Subscription)
@@ -82,7 +87,9 @@ func (s *Session) promise(ctx context.Context, asks []asked) error {
 		s.giveBack(asks)
 		return fmt.Errorf("hold filters: %w", err)
 	}
+	asks = s.joinGroups(ctx, asks, refused)
 	if err := s.begins(ctx, asks); err != nil {
+		s.hub.leaveAsked(asks)
 		s.giveBack(asks)
 		return err
 	}
@@ -95,6 +102,9 @@ func (s *Session) promise(ctx context.Context, asks []asked) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		for _, sub := range fresh {
+			s.part(sub)
+		}
 		return session.ErrClosed
 	}
 	for _, sub := range fresh {
@@ -114,7 +124,7 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 	var lmqs []string
 	s.mu.Lock()
 	for i := range asks {
-		if s.subs.named(asks[i].Filter) == nil {
+		if asks[i].share == nil && s.subs.named(asks[i].Filter) == nil {
 			fresh = append(fresh, &asks[i])
 			lmqs = append(lmqs, topic.LMQ(asks[i].Filter))
 		}
@@ -160,7 +170,10 @@ func (s *Session) record(asks []asked) (fresh []*subscription) {
 		if sub != nil {
 			s.replace(sub, a.Subscription)
 		} else {
-			sub = &subscription{Subscription: a.Subscription, lmq: topic.LMQ(a.Filter)}
+			sub = newSubscription(a.Subscription)
+			if a.share != nil {
+				s.join(sub, a.share)
+			}
 			for b, begin := range a.begins {
 				sub.cursors = append(sub.cursors, &cursor{session: s, sub: sub, broker: b, begin: begin, next: begin, lastAt: begin - 1})
 			}

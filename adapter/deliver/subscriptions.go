@@ -6,10 +6,11 @@ import (
 	"lmqgate/meta/session"
 )
 
-// subscription is one plain subscription of a live session. Protected by Session.mu.
+// subscription is one subscription of a live session. Protected by Session.mu.
 type subscription struct {
 	session.Subscription
-	lmq     string
+	lmq     string  // "" if it is shared: its group reads
+	member  *member // of its group, if it is shared
 	cursors []*cursor
 	parked  []session.Cursor // persisted cursors of brokers not known now
 	walk    *walk            // the delivery of retained messages, nil if none is wanted

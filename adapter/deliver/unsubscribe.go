@@ -46,6 +46,7 @@ func (s *Session) Unsubscribe(ctx context.Context, filters []string) []packet.Re
 func (s *Session) remove(sub *subscription) {
 	s.subs.remove(sub)
 	s.dropWalk(sub)
+	s.part(sub)
 	s.dropSubs = append(s.dropSubs, sub)
 	for _, c := range sub.cursors {
 		s.leave(c)

@@ -22,7 +22,7 @@ const (
 	codeNoGroup   = 0
 	codeBegin     = 3
 	codeBeginning = 4
-	codeTooMany   = 5
+	codeFull      = 5
 )
 
 // maxBrokers bounds the brokers that are noted with a life; those beyond are as if they had been away.
@@ -41,7 +41,7 @@ func (s *Store) Join(ctx context.Context, filter string, lease time.Duration, li
 	switch r.code {
 	case codeBeginning:
 		return registry.Life{}, registry.StageWait, nil
-	case codeTooMany:
+	case codeFull:
 		return registry.Life{}, 0, registry.ErrTooManyGroups
 	case codeBegin:
 		return r.life, registry.StageBegin, nil

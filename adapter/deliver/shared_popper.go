@@ -1,0 +1,168 @@
+package deliver
+
+import (
+	"slices"
+	"time"
+
+	"lmqgate/meta/registry"
+	"lmqgate/meta/topic"
+)
+
+const (
+	// popWait is for how long a broker holds a POP: it can lose a wake-up.
+	popWait = 2 * time.Second
+	// popDeep is how many messages each member is asked for while there are many.
+	popDeep = 8
+	// maxAcking bounds acknowledgements under way of messages that count in nobody's window.
+	maxAcking = 256
+)
+
+// popper asks one broker for messages of a share, one POP after the other.
+type popper struct {
+	share  *share
+	broker string
+	rest   int64 // messages that the broker had beside those it gave us last
+}
+
+// popAnswer is the outcome of a POP.
+type popAnswer struct {
+	got  []Popped
+	rest int64
+	err  error
+}
+
+// run pops until the share ends.
+func (p *popper) run() {
+	for fails := 0; ; {
+		group, life, n := p.share.wanted(p)
+		if n == 0 {
+			return
+		}
+		a := p.pop(group, n)
+		p.rest = a.rest
+		p.share.hub.metrics.shared.popped.Add(float64(len(a.got)))
+		for _, m := range a.got {
+			p.hand(life, m)
+		}
+		if fails++; a.err == nil {
+			fails = 0
+		} else if p.share.ctx.Err() == nil {
+			if fails == 1 {
+				p.share.hub.cfg.Logger.Warn("popping messages failed, trying again", "filter", p.share.name, "broker", p.broker, "error", a.err)
+			}
+			p.share.pause(backoff(fails))
+		}
+	}
+}
+
+// pop asks for up to n messages.
+func (p *popper) pop(group string, n int) popAnswer {
+	sh := p.share
+	done := make(chan popAnswer, 1)
+	cancel := sh.hub.cfg.Shared.Pops.Pop(PopRequest{
+		Ref: Ref{p.broker, sh.lmq}, Group: group, Max: n, Invisible: sh.hub.cfg.Shared.Invisible, Wait: popWait,
+	}, func(got []Popped, rest int64, err error) { done <- popAnswer{got, rest, err} })
+	select {
+	case a := <-done:
+		return a
+	case <-sh.ctx.Done():
+		cancel()
+		return <-done
+	}
+}
+
+// wanted waits until members here have room and says how many messages to ask for: as many as there are members with
+// room, and a multiple of that while there are many. So each member gets about the same, wherever it is connected. 0 is
+// the end.
+func (sh *share) wanted(p *popper) (group string, life registry.Life, n int) {
+	each := int(min(max(p.rest/popDeep, 1), popDeep))
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for !sh.closed && sh.hub.ctx.Err() == nil {
+		if len(sh.pending) == 0 && sh.acking < maxAcking {
+			for _, m := range sh.line {
+				n += min(m.free, each)
+			}
+		}
+		if n > 0 {
+			return sh.group, sh.life, min(n, maxPop)
+		}
+		sh.room.Wait()
+	}
+	return "", registry.Life{}, 0
+}
+
+// hand gives a popped message to a member, or settles it if it is for none.
+func (p *popper) hand(life registry.Life, m Popped) {
+	sh := p.share
+	c := sh.hub.claim(p.broker, m)
+	if sh.belongs(life, p.broker, m.Entry) {
+		sh.place(c)
+		return
+	}
+	sh.settle(c)
+}
+
+// belongs reports whether a message is one for the group. An LMQ name is a coarse address, so the filter is checked again.
+// Where no position was committed when the group began, the broker hands out what is older.
+func (sh *share) belongs(life registry.Life, broker string, e *Entry) bool {
+	m := e.Message
+	switch {
+	case m == nil || !topic.Match(sh.filter, m.Topic):
+		return false
+	case e.StoreMillis < life.Since-clockSkew && !slices.Contains(life.Brokers, broker):
+		return false
+	case m.Properties.HasExpiry && m.Expired(sh.hub.cfg.Now()): // [MQTT-3.3.2-5]
+		sh.hub.metrics.tooOld.Inc()
+		return false
+	}
+	return true
+}
+
+// settle acknowledges a message that counts in nobody's window.
+func (sh *share) settle(c *claim) {
+	sh.mu.Lock()
+	sh.acking++
+	sh.mu.Unlock()
+	c.ack(func(error) {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		if sh.acking--; sh.acking == maxAcking-1 {
+			sh.room.Broadcast()
+		}
+	})
+}
+
+// place hands a message to the next member that takes it. One that fits no member here, because it is larger than they
+// accept, is discarded [MQTT-3.1.2-25].
+func (sh *share) place(c *claim) {
+	var unfit []*member
+	defer func() {
+		for _, m := range unfit {
+			m.session.Wake() // back into the line
+		}
+	}()
+	for {
+		m := sh.next()
+		if m == nil {
+			if len(unfit) > 0 {
+				sh.settle(c)
+				return
+			}
+			parked, closed := sh.park(c)
+			if closed {
+				c.giveBack(nil)
+			}
+			if parked || closed {
+				return
+			}
+			continue
+		}
+		switch m.session.offer(m, c) {
+		case offerTaken:
+			return
+		case offerUnfit:
+			unfit = append(unfit, m)
+		}
+	}
+}
