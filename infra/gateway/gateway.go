@@ -179,7 +179,7 @@ func (g *Gateway) assemble() error {
 	})
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), Retained: g.retained, Logger: g.log, Register: g.reg,
+		Window: int(g.cfg.ReceiveMaximum), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -218,6 +218,7 @@ func (g *Gateway) reassert() {
 		if err := g.store.Hold(ctx, holds); err != nil {
 			g.log.Error("holding filters again failed", "error", err)
 		}
+		g.hub.Reasserted()
 	})
 }
 

@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"lmqgate/adapter/packet"
+)
+
+// sharer is a member that acknowledges everything and counts.
+type sharer struct {
+	*peer
+	mu  sync.Mutex // protects got
+	got map[string]int
+}
+
+// answer sends what may come too late for the end of the test.
+func (s *sharer) answer(p packet.Packet) {
+	if b, err := p.Append(nil, packet.V5); err == nil {
+		_, _ = s.conn.Write(b)
+	}
+}
+
+// serve reads until the stream ends and reports each payload that was not seen by this member before.
+func (s *sharer) serve(seen chan<- string) {
+	for {
+		switch p := s.next().(type) {
+		case nil:
+			return
+		case *packet.Publish:
+			s.mu.Lock()
+			s.got[string(p.Payload)]++
+			s.mu.Unlock()
+			switch p.QoS {
+			case 1:
+				s.answer(&packet.Puback{PacketID: p.PacketID})
+			case 2:
+				s.answer(&packet.Pubrec{PacketID: p.PacketID})
+			}
+			seen <- string(p.Payload)
+		case *packet.Pubrel:
+			s.answer(&packet.Pubcomp{PacketID: p.PacketID})
+		}
+	}
+}
+
+// TestSharedSubscription: members on two instances share what is published on either; a new group gets nothing old; what an
+// offline member's group got waits.
+func TestSharedSubscription(t *testing.T) {
+	noLeaks(t)
+	_, _, cfg := shared(t)
+	a, b := start(t, cfg), start(t, cfg)
+	becomes(t, a, http.StatusOK)
+	becomes(t, b, http.StatusOK)
+
+	pub, _ := dial(t, a, connect("pub", 0))
+	plain, _ := dial(t, a, connect("plain", 0))
+	plain.subscribe("work/#", 1)
+	pub.publish("work/old", "old")
+	if p, ok := plain.next().(*packet.Publish); !ok || string(p.Payload) != "old" {
+		t.Fatalf("got %+v", p)
+	}
+
+	const n = 200
+	seen := make(chan string, 4*n)
+	var members []*sharer
+	for i := range 4 {
+		g := []*Gateway{a, b}[i%2]
+		p, _ := dial(t, g, connect(fmt.Sprint("m", i), uint32(3600*(i%2))))
+		p.subscribe("$share/g/work/+", byte(1+i/2))
+		m := &sharer{peer: p, got: map[string]int{}}
+		members = append(members, m)
+		go m.serve(seen)
+	}
+	for i := range n {
+		pub.send(&packet.Publish{Topic: "work/1", Payload: fmt.Append(nil, i), QoS: 2, PacketID: uint16(i + 1)})
+		for done := false; !done; {
+			switch p := pub.next().(type) {
+			case *packet.Pubrec:
+				pub.send(&packet.Pubrel{PacketID: p.PacketID})
+			case *packet.Pubcomp:
+				done = true
+			default:
+				t.Fatalf("publisher got %+v", p)
+			}
+		}
+	}
+	total := map[string]int{}
+	for len(total) < n {
+		total[<-seen]++
+	}
+	for p, k := range total {
+		if k != 1 || p == "old" {
+			t.Errorf("%s came %d times", p, k)
+		}
+	}
+	for i, m := range members {
+		m.mu.Lock()
+		if len(m.got) < n/10 {
+			t.Errorf("member %d got %d of %d", i, len(m.got), n)
+		}
+		m.mu.Unlock()
+	}
+}
