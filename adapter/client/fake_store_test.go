@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -30,7 +29,11 @@ type fakeStore struct {
 	wills    []session.DueWill // handed out by the next Attach or Detach
 	given    map[string]*session.Will
 	users    map[string]string
-	due      []string // keys of the wills that were handed on
+	away     bool                     // Attach and Detach fail
+	epochs   map[session.Epoch]string // user names of attached sessions
+	tried    map[session.Epoch]int    // calls of Detach
+	parting  map[session.Epoch]string // of those that had an effect
+	due      []string                 // keys of the wills that were handed on
 	settled  []string
 	released []registry.Hold
 
@@ -68,7 +71,9 @@ func (f *fakeStore) parted() []string {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{sessions: map[string]*stored{}, given: map[string]*session.Will{}, users: map[string]string{}}
+	return &fakeStore{sessions: map[string]*stored{}, given: map[string]*session.Will{}, users: map[string]string{},
+		epochs: map[session.Epoch]string{}, tried: map[session.Epoch]int{}, parting: map[session.Epoch]string{},
+	}
 }
 
 func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.State, error) {
@@ -81,6 +86,9 @@ func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away {
+		return session.State{}, errNoRoute
+	}
 	s := f.sessions[r.ClientID]
 	st := session.State{ClientID: r.ClientID, NextSeq: 1, NextOrder: 1}
 	if s != nil && s.owner != "" {
@@ -96,6 +104,7 @@ func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.
 		st.Present = true
 	}
 	f.epoch++
+	f.epochs[f.epoch] = r.Username
 	s.epoch, s.owner, s.expiry = f.epoch, r.Instance, r.Expiry
 	st.Wills, f.wills = f.wills, nil
 	f.given[r.ClientID], f.users[r.ClientID] = r.Will, r.Username
@@ -146,12 +155,17 @@ func (f *fakeStore) Detach(_ context.Context, id string, e session.Epoch, p sess
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.tried[e]++
+	if f.away {
+		return session.Ended{}, errNoRoute
+	}
 	s := f.sessions[id]
 	if s == nil || s.epoch != e {
 		return session.Ended{}, session.ErrFenced
 	}
 	f.detaches = append(f.detaches, id)
-	f.partings = append(f.partings, fmt.Sprint(id, " ", []string{"lost", "clean", "moved"}[p]))
+	how := []string{"lost", "clean", "moved"}[p]
+	f.partings, f.parting[e] = append(f.partings, id+" "+how), how
 	s.owner = ""
 	ended := session.Ended{ClientID: id, Wills: f.wills}
 	f.wills = nil

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,7 +73,7 @@ func TestParting(t *testing.T) {
 		{"lease lapsed", v5, func(r *rig, _ *peer) { r.srv.Lapsed() }, "moved"},
 		{"session cannot be written", v5, func(r *rig, _ *peer) { r.srv.all()[0].lost(session.ErrUnavailable) }, "moved"},
 		{"drain", v5, func(r *rig, _ *peer) { r.stop() }, "moved"},
-		{"age", v5, func(r *rig, _ *peer) { r.srv.all()[0].retire = 1; time.Sleep(2 * time.Second) }, "moved"},
+		{"age", v5, func(*rig, *peer) { time.Sleep(31 * time.Second) }, "moved"},
 		{"unsubscribing fails, 3.1.1", v4, say(unsubscribe(1, "fail")), "moved"},
 		{"drain, then DISCONNECT", v5, func(r *rig, q *peer) { // read by the server when it was closing already
 			c := r.srv.all()[0]
@@ -83,7 +84,11 @@ func TestParting(t *testing.T) {
 		}, "clean"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			run(t, Config{}, func(t *testing.T, r *rig) {
+			cfg := Config{}
+			if tt.name == "age" {
+				cfg.MaxAge = 30 * time.Second
+			}
+			run(t, cfg, func(t *testing.T, r *rig) {
 				r.log.verdict = func(m *message.Message) (time.Duration, bool, error) {
 					return 0, false, map[string]error{"refused": message.ErrRefused, "away": message.ErrUnavailable}[m.Topic]
 				}
@@ -137,9 +142,9 @@ func TestWillsHandedOn(t *testing.T) {
 // TestUndoneKeepsParting: what could not be released is released as it parted, and its wills are handed on.
 func TestUndoneKeepsParting(t *testing.T) {
 	run(t, Config{}, func(t *testing.T, r *rig) {
-		away := true
+		var back atomic.Bool
 		r.store.onDetach = func(string) error {
-			if away {
+			if !back.Load() {
 				return errNoRoute
 			}
 			return nil
@@ -148,9 +153,12 @@ func TestUndoneKeepsParting(t *testing.T) {
 			q := r.dial(v5, false, nil).send(connect(v5, id), last)
 			<-q.served
 		}
-		away = false
+		r.store.mu.Lock()
 		r.store.wills = []session.DueWill{{Message: &message.Message{Key: "late"}}}
+		r.store.mu.Unlock()
+		back.Store(true)
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		got := map[string]bool{}
 		for _, p := range r.store.parted() {
 			got[p] = true
