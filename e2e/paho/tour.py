@@ -118,7 +118,7 @@ def tour5(name, base, transport, one, two, publisher):
     responder.connect(one)
     p = Properties(PacketTypes.SUBSCRIBE)
     p.SubscriptionIdentifier = 7
-    responder.mqtt.subscribe(f"{base}/ask", SubscribeOptions(qos=1), properties=p)
+    responder.mqtt.subscribe(f"{base}/ask", options=SubscribeOptions(qos=1), properties=p)
     responder.acks.get(timeout=LIMIT)
     p = Properties(PacketTypes.PUBLISH)
     p.ResponseTopic, p.CorrelationData = f"{base}/answer", b"\x00\xff\x01"

@@ -10,7 +10,7 @@ import (
 func Mosquitto(t T, command string, args ...string) *exec.Cmd {
 	t.Helper()
 	needPackage(t, command, "mosquitto-clients")
-	cmd := exec.Command(command, args...)
+	cmd := exec.Command("stdbuf", append([]string{"-oL", command}, args...)...) // else lines come when it ends
 	ends(t, cmd)
 	return cmd
 }
