@@ -33,6 +33,10 @@ func willMoved(t *testing.T, b *Backend) {
 				t.Fatal(err)
 			}
 		}
+		if c.expiry > 0 && c.expiry < c.at {
+			ended := sweepExpired(t, s, now.Add(c.expiry+time.Second))
+			equal(t, "ended before its will is due", ended, []session.Ended{{ClientID: "c", Over: true}})
+		}
 		wantWills(t, "early", swept(t, s, now.Add(c.at-time.Second)))
 		late := swept(t, s, now.Add(c.at+time.Second))
 		wantWills(t, "in time", late, "w")
