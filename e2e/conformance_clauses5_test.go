@@ -1,0 +1,3 @@
+package e2e
+
+func clauses5() []clause { return nil }
