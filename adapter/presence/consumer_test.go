@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,7 +75,7 @@ func (b *broker) Send(o *presence.Outgoing, done func(error)) {
 	b.conn.Go(remoting.NewRequest(remoting.SendMessageV2, map[string]string{
 		"a": "PG", "b": o.Place.Topic, "c": "TBW102", "d": "1", "e": strconv.Itoa(o.Place.Queue), "f": "0", "g": "1700000000000",
 		"h": "0", "i": string(props), "j": "0", "k": "false", "l": "0", "m": "false",
-	}, o.Body), 0, func(a *remoting.Command, err error) {
+	}, o.Body), time.Minute, func(a *remoting.Command, err error) {
 		if err == nil && a.Code != remoting.Success {
 			err = fmt.Errorf("code %d: %s", a.Code, a.Remark)
 		}
