@@ -1,8 +1,10 @@
 package rocketmq
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -60,6 +62,7 @@ func newAcker(c *Client) *acker { return &acker{c: c, lanes: make(map[string]*ac
 func (c *Client) AckPopped(h Handle, done func(error)) { c.acker.add(h, done) }
 
 func (a *acker) add(h Handle, done func(error)) {
+	a.c.work(1)
 	a.mu.Lock()
 	lane := a.lanes[h.broker]
 	if lane == nil {
@@ -147,7 +150,11 @@ func (l *ackLane) answered(batch []*ack, err error) {
 	stopped := l.a.stopped
 	var late []*ack
 	if err != nil && !stopped {
-		l.a.c.cfg.Logger.Debug("acknowledge popped messages", "broker", l.broker, "messages", len(batch), "error", err)
+		level := slog.LevelDebug
+		if l.failures+1 == failuresToTell {
+			level = slog.LevelWarn
+		}
+		l.a.c.cfg.Logger.Log(context.Background(), level, "acknowledge popped messages", "broker", l.broker, "messages", len(batch), "error", err)
 		l.waiting = append(batch[:len(batch):len(batch)], l.waiting...)
 		l.pause()
 	} else {
@@ -185,6 +192,7 @@ func (a *acker) settle(list []*ack, err error) {
 	for _, k := range list {
 		k.done(err)
 	}
+	a.c.work(-len(list))
 }
 
 // stop ends what waits; what is under way ends with its connection.

@@ -33,7 +33,9 @@ type Client struct {
 	started bool
 	closed  bool
 	sending int           // sends under way
-	idle    chan struct{} // closed when closed and sending is 0
+	working int           // acknowledgements and returns under way
+	quiet   bool          // idle is closed
+	idle    chan struct{} // closed when closed and nothing is under way
 }
 
 // askingMax bounds offset calls under way: fired by the ten thousand they are
@@ -98,24 +100,27 @@ func (c *Client) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close refuses new work, lets sends under way end, and joins everything. ctx
-// bounds the waiting for sends; those left then end with ErrUnknown.
+// Close refuses new work, lets sends, acknowledgements and returns under way
+// end, and joins everything. ctx bounds the waiting; sends left then end with
+// ErrUnknown. Cancel Pops before: what is handed out now comes back only after
+// its invisible time.
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	first := !c.closed
 	c.closed = true
-	if first && c.sending == 0 {
-		close(c.idle)
-	}
+	c.quietLocked()
 	c.mu.Unlock()
+	c.poppers.stop() // while connections live: what is handed out now goes back
 	var err error
 	select {
 	case <-c.idle:
 	case <-ctx.Done():
-		err = fmt.Errorf("close rocketmq client: sends under way: %w", context.Cause(ctx))
+		err = fmt.Errorf("close rocketmq client: work under way: %w", context.Cause(ctx))
 	}
 	c.cancel(ErrStopped)
 	c.wg.Wait()
+	c.acker.stop()
+	c.puller.deliver.stop()
 	if first {
 		c.sender.close()
 		c.names.close()
@@ -141,9 +146,23 @@ func (c *Client) endSend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sending--
-	if c.closed && c.sending == 0 {
+	c.quietLocked()
+}
+
+// quietLocked tells Close that nothing is under way any more.
+func (c *Client) quietLocked() {
+	if c.closed && !c.quiet && c.sending == 0 && c.working == 0 {
+		c.quiet = true
 		close(c.idle)
 	}
+}
+
+// work counts acknowledgements and returns that begin, or end with n below 0.
+func (c *Client) work(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.working += n
+	c.quietLocked()
 }
 
 // readyTimeout bounds Ready when its ctx does not.

@@ -43,6 +43,7 @@ type fakeServer struct {
 	queues map[string][]remoting.Message // by LMQ
 	keys   map[string]bool               // topic#key, the index
 	held   map[*heldPull]bool
+	pops   fakePops
 	seen   []*remoting.Command
 	// intercept may answer a request instead; with handled and no answer the
 	// request is never answered.
@@ -80,6 +81,7 @@ func (f *fakeCluster) serve(name, addr string) *fakeServer {
 	s := &fakeServer{
 		f: f, name: name, addr: addr, conns: make(map[*fakeConn]bool), queues: make(map[string][]remoting.Message),
 		keys: make(map[string]bool), held: make(map[*heldPull]bool),
+		pops: fakePops{offsets: make(map[string]int)},
 	}
 	f.servers[addr] = s
 	return s
@@ -123,6 +125,10 @@ func (s *fakeServer) cut() {
 		h.timer.Stop()
 		delete(s.held, h)
 	}
+	for _, h := range s.pops.held {
+		h.timer.Stop()
+	}
+	s.pops.held = nil
 	s.mu.Unlock()
 	for c := range conns {
 		c.Close()
@@ -211,6 +217,12 @@ func (s *fakeServer) handle(c *fakeConn, cmd *remoting.Command) *remoting.Comman
 		ok.Ext = map[string]string{"offset": strconv.Itoa(n)}
 	case remoting.PullMessage:
 		return s.pull(c, cmd)
+	case remoting.PopMessage:
+		return s.pop(c, cmd)
+	case remoting.BatchAckMessage:
+		return s.batchAck(cmd)
+	case remoting.ChangeMessageInvisibleTime:
+		return s.change(cmd)
 	case remoting.SendMessageV2:
 		ok.Ext = map[string]string{"queueId": cmd.Ext["e"], "queueOffset": "0", "msgId": "id"}
 		s.store(cmd)
@@ -337,7 +349,9 @@ func (s *fakeServer) put(names []string, topic string, props remoting.Properties
 			wakes = append(wakes, wake{h, a})
 		}
 	}
+	wakePops := s.wakePopsLocked()
 	s.mu.Unlock()
+	wakePops()
 	for _, w := range wakes {
 		w.h.conn.reply(w.answer)
 	}

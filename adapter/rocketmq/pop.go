@@ -1,9 +1,6 @@
 package rocketmq
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // MaxPop is the most messages one POP asks for; brokers refuse more.
 const MaxPop = 32
@@ -78,46 +75,3 @@ func (p *pop) deliver() { p.done(p.messages, p.rest, p.err) }
 // stopped calls done after the client was closed: messages that were just
 // handed out can be neither acknowledged nor returned any more.
 func (p *pop) stopped() { p.done(nil, 0, ErrStopped) }
-
-// add has p wait for the next messages of its queue.
-func (s *poppers) add(k popKey, p *pop) {
-	err := CheckGroup(k.group, k.lmq.Name)
-	s.mu.Lock()
-	switch {
-	case s.stopped:
-		p.err = ErrStopped
-	case err != nil:
-		p.err = err
-	case s.pending >= s.c.cfg.MaxPops*popsWaiting:
-		p.err = ErrBusy
-	default:
-		s.pending++
-		q := s.queue(k)
-		p.q = q
-		q.waiting = append(q.waiting, p)
-		s.launch(q)
-	}
-	s.mu.Unlock()
-	if p.err != nil {
-		s.finish(p)
-	}
-}
-
-func (s *poppers) cancel(p *pop) {
-	s.mu.Lock()
-	was := p.q != nil && p.q.drop(p)
-	if was {
-		s.pending--
-		p.err = context.Canceled
-		p.q.idle()
-	}
-	s.mu.Unlock()
-	if was {
-		s.finish(p)
-	}
-}
-
-// finish has done called; no lock is held.
-func (s *poppers) finish(p *pop) {
-	s.c.puller.deliver.add(p)
-}

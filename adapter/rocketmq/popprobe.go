@@ -17,13 +17,13 @@ func (q *popQueue) probeLater(after time.Duration, again bool) {
 	q.s.c.puller.delays.after(after, func() { q.probe(armed, again) })
 }
 
-// probe sends an unsuspended POP if a Pop still waits and no flight was sent
-// since; that one has a probe of its own coming.
+// probe sends an unsuspended POP if a flight is held for a Pop that waits, and no
+// other was sent since; that one has a probe of its own coming.
 func (q *popQueue) probe(armed uint32, again bool) {
 	q.s.mu.Lock()
 	defer q.s.mu.Unlock()
 	conn := q.slot.get()
-	if q.armed != armed || q.probing || len(q.waiting) == 0 || conn == nil {
+	if q.armed != armed || q.sent == 0 || q.probing || len(q.waiting) == 0 || conn == nil {
 		return
 	}
 	q.probing = true

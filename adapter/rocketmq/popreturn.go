@@ -74,8 +74,9 @@ type returner struct {
 
 // add has r sent when it is its turn.
 func (t *returner) add(r *returning) {
+	t.c.work(1)
 	if err := t.push(r); err != nil {
-		r.done(r.h, err)
+		t.settle(r, r.h, err)
 		return
 	}
 	t.run()
@@ -103,13 +104,13 @@ func (t *returner) run() {
 		conn := t.c.cluster.link(r.h.broker).control.get()
 		if conn == nil {
 			t.ended()
-			r.done(r.h, ErrNoBroker)
+			t.settle(r, r.h, ErrNoBroker)
 			continue
 		}
 		conn.Go(r.request(), returnTimeout, func(a *remoting.Command, err error) {
 			h, err := r.answer(a, err)
 			t.ended()
-			r.done(h, err)
+			t.settle(r, h, err)
 			t.run()
 		})
 	}
@@ -131,4 +132,10 @@ func (t *returner) ended() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sent--
+}
+
+// settle calls back.
+func (t *returner) settle(r *returning, h Handle, err error) {
+	r.done(h, err)
+	t.c.work(-1)
 }

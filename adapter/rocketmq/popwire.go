@@ -64,8 +64,8 @@ type popRun struct {
 	offsets []int64
 }
 
-// parsePop reads messages and makes their handles. Messages that cannot be told
-// which is which are left out with an error: they come back.
+// parsePop reads messages and makes their handles. A message that is not where it
+// should be is left out, with an error: it comes back.
 func parsePop(a *remoting.Command, k popKey, now time.Time) ([]Popped, error) {
 	runs, err := parseRuns(a.Ext["startOffsetInfo"], a.Ext["msgOffsetInfo"])
 	if err != nil {
@@ -86,20 +86,20 @@ func parsePop(a *remoting.Command, k popKey, now time.Time) ([]Popped, error) {
 	}
 	out := make([]Popped, 0, len(messages))
 	all := make([]PulledMessage, len(messages))
+	missing := 0
 	for _, r := range runs {
 		for _, offset := range r.offsets {
 			i := len(out)
-			if i == len(messages) {
-				return out, err
+			if i == len(messages) || !r.has(&messages[i], offset, k.lmq.Name) {
+				missing++
+				continue
 			}
 			h := base
 			h.topic, h.queueID, h.start, h.offset = k.lmq.Name, r.queue, r.start, offset
-			at, ok := lmqOffset(messages[i].Properties, k.lmq.Name)
 			if r.retry {
 				h.topic = retryTopic(k.group, k.lmq.Name)
-			} else if ok && at != offset {
-				return out, fmt.Errorf("message %d at offset %d stands for %d: %w", i, at, offset, errPopAnswer)
 			}
+			at, ok := lmqOffset(messages[i].Properties, k.lmq.Name)
 			if !ok {
 				at = offset
 			}
@@ -108,10 +108,22 @@ func parsePop(a *remoting.Command, k popKey, now time.Time) ([]Popped, error) {
 			out = append(out, Popped{&all[i], h})
 		}
 	}
-	if len(out) < len(messages) {
-		return out, fmt.Errorf("%d messages, %d offsets: %w", len(messages), len(out), errPopAnswer)
+	if err == nil && (missing > 0 || len(out) < len(messages)) {
+		err = fmt.Errorf("%d messages, %d offsets without one: %w", len(messages), missing, errPopAnswer)
 	}
 	return out, err
+}
+
+// has tells whether m is the message of the run at offset. The broker may leave
+// a message out of an answer that it cannot encode. One that came back has the
+// LMQ's name as its topic, or that of the retry topic, and its offset there.
+func (r *popRun) has(m *remoting.Message, offset int64, lmq string) bool {
+	back := m.Topic == lmq || isRetryTopic(m.Topic)
+	if r.retry {
+		return back && m.QueueOffset == offset
+	}
+	at, ok := lmqOffset(m.Properties, lmq)
+	return !back && (!ok || at == offset)
 }
 
 // maxRun bounds how far a message lies behind the start of its run.

@@ -56,7 +56,6 @@ func (p *puller) start() {
 	}
 	p.c.wg.Go(func() {
 		<-p.c.ctx.Done()
-		p.c.poppers.stop()
 		p.c.acker.stop()
 		p.deliver.stop()
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lmqgate/adapter/rocketmq"
+	"lmqgate/infra/minimq"
 )
 
 type popResult struct {
@@ -111,6 +112,16 @@ func TestRealPop(t *testing.T) {
 	}
 }
 
+// TestMinimqPop is TestRealPop on minimq.
+func TestMinimqPop(t *testing.T) {
+	for _, suffix := range []string{"%a%", "%+%"} {
+		t.Run(suffix, func(t *testing.T) {
+			srv := minimq.RunWith(t, minimq.Config{ReviveDelay: 1})
+			playPop(t, started(t, rocketmq.Config{NameServers: []string{srv.Addr()}, TopicAutoCreate: true}), rocketmq.LMQPrefix+rocketmq.NewKey()+suffix)
+		})
+	}
+}
+
 // playPop is the life of a group.
 func playPop(t *testing.T, c *rocketmq.Client, lmq string) {
 	f := newPopFixture(t, c, lmq)
@@ -153,5 +164,34 @@ func playPop(t *testing.T, c *rocketmq.Client, lmq string) {
 	}
 	if n, ok, err := c.GroupOffset(f.ctx, f.req.Group, f.req.LMQ); err != nil || ok {
 		t.Errorf("offset after the end %d %v %v", n, ok, err)
+	}
+	f.again()
+}
+
+// again is another life of the group: it is handed nothing of the first, and
+// messages come back though their retry topic was deleted.
+func (f *popFixture) again() {
+	f.t.Helper()
+	f.send(2, "missed")
+	f.settle(10)
+	if err := f.c.BeginGroup(f.ctx, f.req.Group, f.req.LMQ); err != nil {
+		f.t.Fatal(err)
+	}
+	f.send(2, "n")
+	f.req.Invisible = time.Second
+	first := popSome(f.t, f.ctx, f.c, f.req)
+	if string(first[0].Body) != "n0" {
+		f.t.Fatalf("got %q", first[0].Body)
+	}
+	f.req.Invisible = time.Minute
+	seen := map[string]bool{}
+	for len(seen) < 2 {
+		for _, m := range popSome(f.t, f.ctx, f.c, f.req) {
+			seen[string(m.Body)] = true
+			ack(f.t, f.c, m)
+		}
+	}
+	if !seen["n0"] || !seen["n1"] {
+		f.t.Errorf("got %v", seen)
 	}
 }
