@@ -47,6 +47,8 @@ type Delivery interface {
 	Puback(id uint16)
 	Pubrec(id uint16, code packet.ReasonCode)
 	Pubcomp(id uint16)
+	// Retained starts to send the retained messages that the last Subscribe is due. It is called after SUBACK.
+	Retained()
 	Wake()
 	// Close writes what is left and stops delivering.
 	Close(ctx context.Context) error

@@ -46,8 +46,8 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 		})
 	}
 	c.Send(ack) // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
-	if r, ok := c.delivery.(interface{ Retained() }); ok && len(asks) > 0 {
-		r.Retained()
+	if len(asks) > 0 {
+		c.delivery.Retained()
 	}
 	return nil
 }
