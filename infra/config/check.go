@@ -59,6 +59,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
 	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
+	number("MAX_GROUPS", c.MaxGroups, 1, 100_000)
 	number("RETAINED_MAX_SIZE", c.RetainedMaxSize, 1, 16<<20)
 
 	duration := func(name string, v, low, high time.Duration) { wrong.must(set, name, v >= low && v <= high) }

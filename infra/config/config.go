@@ -58,6 +58,7 @@ type Config struct {
 	RetainedMax      int64         `env:"RETAINED_MAX" envDefault:"1000000"`     // topics, on all instances together
 	RetainedMaxSize  int           `env:"RETAINED_MAX_SIZE" envDefault:"262144"` // bytes of one payload
 	SharedRedelivery time.Duration `env:"SHARED_REDELIVERY" envDefault:"30s"`
+	MaxGroups        int           `env:"MAX_GROUPS" envDefault:"4096"`     // of shared subscriptions, on one instance
 	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"` // from accept to a complete CONNECT
 	KeepAliveMax     time.Duration `env:"KEEPALIVE_MAX" envDefault:"300s"`
 	SessionExpiryMax time.Duration `env:"SESSION_EXPIRY_MAX" envDefault:"168h"`

@@ -31,7 +31,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		MaxPacketSize: 262144, MaxConnections: 20_000 - reservedFiles, MaxSubscriptions: 1000, ReceiveMaximum: 64,
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		DrainTimeout: 8 * time.Second, P2P: true,
-		WSPing: 45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second,
+		WSPing: 45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 	}
@@ -62,7 +62,7 @@ func TestRealServers(t *testing.T) {
 		MaxConnectionAge: time.Hour, DrainTimeout: 8 * time.Second, MetricsAddr: "main", ProxyProtocol: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
-		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, StatusInterval: time.Minute,
+		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
@@ -135,6 +135,7 @@ func TestWrongValues(t *testing.T) {
 		{"RETAINED_MAX_SIZE=16777217", "RETAINED_MAX_SIZE"},
 		{"SHARED_REDELIVERY=9s", "SHARED_REDELIVERY"},
 		{"SHARED_REDELIVERY=6m", "SHARED_REDELIVERY"},
+		{"MAX_GROUPS=0", "MAX_GROUPS"},
 		{"WS_PING=1s", "WS_PING"},
 		{"WS_PING=11m", "WS_PING"},
 		{"WS_PING=-1s", "WS_PING"},

@@ -180,8 +180,13 @@ var vars = []Var{
 	},
 	{
 		Name:    "SHARED_REDELIVERY",
-		Meaning: "how long a member of a shared subscription has for acknowledging a message before another one gets it",
+		Meaning: "after this time messages of a shared subscription go to another member if the instance that had them is gone",
 		Accepts: "a duration from 10s to 5m",
+	},
+	{
+		Name:    "MAX_GROUPS",
+		Meaning: "groups of shared subscriptions with members on this instance; further ones are refused",
+		Accepts: "a number from 1 to 100000",
 	},
 	{
 		Name:    "CONNECT_TIMEOUT",
