@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"lmqgate/adapter/rocketmq/remoting"
@@ -63,12 +64,16 @@ func CheckGroup(group, lmq string) error {
 	return nil
 }
 
-// BeginGroup commits the maximum offset of l as that of group, which must not
-// have members yet: the first POP of a group without an offset is handed old
-// messages. It waits for the broker until ctx ends.
+// BeginGroup makes group begin at the end of l: it commits the maximum offset,
+// since the first POP of a group without an offset is handed old messages, and
+// steps over what came back after an earlier life of the group. The group must
+// not have members yet. It waits for the broker until ctx ends.
 func (c *Client) BeginGroup(ctx context.Context, group string, l LMQ) error {
 	if err := CheckGroup(group, l.Name); err != nil {
 		return fmt.Errorf("begin group: %w", err)
+	}
+	if err := c.skipReturned(ctx, group, l); err != nil {
+		return fmt.Errorf("begin group %s: %w", group, err)
 	}
 	end, err := c.MaxOffset(ctx, l)
 	if err != nil {
@@ -80,6 +85,35 @@ func (c *Client) BeginGroup(ctx context.Context, group string, l LMQ) error {
 	return nil
 }
 
+// skipReturned has group step over what is in the retry topic of (group, l). An
+// offset there without the topic is left over when the broker committed a POP's
+// offset after the topic was deleted: in a new retry topic, which begins at 0,
+// it would step over messages of the new life.
+func (c *Client) skipReturned(ctx context.Context, group string, l LMQ) error {
+	topic := retryTopic(group, l.Name)
+	_, ok, err := c.QueryConsumerOffset(ctx, l.Broker, group, topic, 0)
+	if err != nil || !ok {
+		return err
+	}
+	end, err := c.MaxOffset(ctx, LMQ{Broker: l.Broker, Name: topic})
+	if err == nil {
+		err = c.CommitConsumerOffset(ctx, l.Broker, group, topic, 0, end)
+	}
+	if errors.Is(err, errRefused) { // no such topic
+		err = c.dropOffsets(ctx, group, l.Broker)
+	}
+	return err
+}
+
+// dropOffsets deletes the offsets of group at broker.
+func (c *Client) dropOffsets(ctx context.Context, group, broker string) error {
+	cmd := remoting.NewRequest(remoting.DeleteSubscriptionGroup, map[string]string{"groupName": group, "cleanOffset": "true"}, nil)
+	if _, err := c.insist(ctx, broker, cmd, func(a *remoting.Command) bool { return a.Code == remoting.Success }); err != nil {
+		return fmt.Errorf("delete offsets of %s at %s: %w", group, broker, err)
+	}
+	return nil
+}
+
 // GroupOffset returns the offset of the next message of l that group is handed;
 // ok is false if the group has none, because it was never begun or has ended.
 // It runs ahead of what is acknowledged, and lags some milliseconds behind POPs.
@@ -87,25 +121,35 @@ func (c *Client) GroupOffset(ctx context.Context, group string, l LMQ) (offset i
 	return c.QueryConsumerOffset(ctx, l.Broker, group, l.Name, 0)
 }
 
+// offsetsSettle is how long after a POP the broker may commit its offset.
+const offsetsSettle = 100 * time.Millisecond
+
 // EndGroup deletes what l's broker keeps of group: the retry topic of (group,
-// l), and the group's offsets in all LMQs of that broker, save those with an '@'
-// in their name, which it cannot delete (BeginGroup sets them anew). No member
-// may POP any more, and the Wait of those that were cancelled should be over.
-// Messages that are out, neither acknowledged nor back, make the retry topic
-// again when their time is over; end the group once more then.
+// l), and the group's offsets in all LMQs of that broker, so a group should be
+// of one LMQ. No member may POP any more, and the Wait of Pops that were
+// cancelled should be over. Messages that are out, neither acknowledged nor
+// back, make the retry topic again when their time is over; end the group once
+// more then, or leave them to BeginGroup.
+//
+// Brokers cannot delete offsets in LMQs with an '@' in their name, and a new
+// retry topic with an old offset would lose messages: of such an LMQ all stays.
 func (c *Client) EndGroup(ctx context.Context, group string, l LMQ) error {
 	if err := CheckGroup(group, l.Name); err != nil {
 		return fmt.Errorf("end group: %w", err)
 	}
+	if strings.Contains(l.Name, "@") {
+		return nil
+	}
 	topic := retryTopic(group, l.Name)
-	good := func(a *remoting.Command) bool { return a.Code == remoting.Success }
 	cmd := remoting.NewRequest(remoting.DeleteTopicInBroker, map[string]string{"topic": topic}, nil)
-	if _, err := c.insist(ctx, l.Broker, cmd, good); err != nil {
+	if _, err := c.insist(ctx, l.Broker, cmd, func(a *remoting.Command) bool { return a.Code == remoting.Success }); err != nil {
 		return fmt.Errorf("end group: delete %s at %s: %w", topic, l.Broker, err)
 	}
-	cmd = remoting.NewRequest(remoting.DeleteSubscriptionGroup, map[string]string{"groupName": group, "cleanOffset": "true"}, nil)
-	if _, err := c.insist(ctx, l.Broker, cmd, good); err != nil {
-		return fmt.Errorf("end group: delete offsets of %s at %s: %w", group, l.Broker, err)
+	if err := sleep(ctx, offsetsSettle); err != nil {
+		return fmt.Errorf("end group %s: %w", group, err)
+	}
+	if err := c.dropOffsets(ctx, group, l.Broker); err != nil {
+		return fmt.Errorf("end group: %w", err)
 	}
 	if err := c.names.all(ctx, remoting.NewRequest(remoting.DeleteTopicInNamesrv, map[string]string{"topic": topic}, nil)); err != nil {
 		return fmt.Errorf("end group: delete route of %s: %w", topic, err)

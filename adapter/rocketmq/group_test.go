@@ -2,10 +2,14 @@ package rocketmq_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"lmqgate/adapter/rocketmq"
+	"lmqgate/adapter/rocketmq/remoting"
 )
 
 func TestGroupName(t *testing.T) {
@@ -90,4 +94,85 @@ func TestCheckGroup(t *testing.T) {
 			t.Errorf("%s: %v", k.name, err)
 		}
 	}
+}
+
+// TestBeginGroup: what an earlier life left in the retry topic is stepped over.
+func TestBeginGroup(t *testing.T) {
+	for _, k := range []struct {
+		name    string
+		retry   int32 // answer to the query of the group's offset in the retry topic
+		topic   int32 // answer to a commit there
+		want    []string
+		wantErr bool
+	}{
+		{name: "first life", retry: remoting.QueryNotFound, want: []string{"14 retry", "30 lmq", "15 lmq 7"}},
+		{name: "messages came back", retry: remoting.Success, want: []string{"14 retry", "30 retry", "15 retry 3", "30 lmq", "15 lmq 7"}},
+		{name: "an offset without a topic", retry: remoting.Success, topic: remoting.TopicNotExist, want: []string{"14 retry", "30 retry", "15 retry 3", "207", "30 lmq", "15 lmq 7"}},
+		{name: "refused", retry: remoting.NoPermission, want: []string{"14 retry"}, wantErr: true},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			popping(t, nil, func(t *testing.T, c *rocketmq.Client, b *fakeServer) {
+				var got []string
+				b.script(func(cmd *remoting.Command) (*remoting.Command, bool) {
+					which, code, offset := " lmq", remoting.Success, "7"
+					back := strings.HasPrefix(cmd.Ext["topic"], "%RETRY%")
+					if back {
+						which, offset = " retry", "3"
+					}
+					switch cmd.Code {
+					case remoting.QueryConsumerOffset:
+						code = k.retry
+					case remoting.UpdateConsumerOffset:
+						if which += " " + cmd.Ext["commitOffset"]; back {
+							code = k.topic
+						}
+					case remoting.DeleteSubscriptionGroup:
+						if which = ""; cmd.Ext["groupName"] != popReq.Group || cmd.Ext["cleanOffset"] != "true" {
+							t.Errorf("fields %v", cmd.Ext)
+						}
+					case remoting.GetMaxOffset:
+					default:
+						return nil, false
+					}
+					got = append(got, fmt.Sprint(cmd.Code, which))
+					answer := cmd.Response(code, "")
+					answer.Ext = map[string]string{"offset": offset}
+					return answer, true
+				})
+				if err := c.BeginGroup(t.Context(), popReq.Group, popReq.LMQ); (err != nil) != k.wantErr {
+					t.Error(err)
+				}
+				if !slices.Equal(got, k.want) {
+					t.Errorf("requests %q, want %q", got, k.want)
+				}
+			})
+		})
+	}
+}
+
+func TestEndGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := newFake("b1")
+		c := fake.client(t, nil)
+		retry := "%RETRY%" + popReq.Group + "_" + name
+		if err := c.EndGroup(t.Context(), popReq.Group, popReq.LMQ); err != nil {
+			t.Fatal(err)
+		}
+		b, ns := fake.brokers["b1"], fake.servers[nameServer]
+		if b.count(remoting.DeleteTopicInBroker, retry) != 1 || b.count(remoting.DeleteSubscriptionGroup, "") != 1 || ns.count(remoting.DeleteTopicInNamesrv, retry) != 1 {
+			t.Error("not all deleted")
+		}
+		// Of an LMQ with an '@' all stays.
+		l := popReq.LMQ
+		l.Name = "%LMQ%a@b"
+		if err := c.EndGroup(t.Context(), popReq.Group, l); err != nil {
+			t.Fatal(err)
+		}
+		if b.count(remoting.DeleteTopicInBroker, "") != 1 || b.count(remoting.DeleteSubscriptionGroup, "") != 1 {
+			t.Error("deleted")
+		}
+		if err := c.EndGroup(t.Context(), "g", popReq.LMQ); !errors.Is(err, rocketmq.ErrGroupName) {
+			t.Error(err)
+		}
+	})
 }

@@ -107,14 +107,14 @@ func (f *popFixture) settle(n int64) {
 }
 
 func TestRealPop(t *testing.T) {
-	for _, suffix := range []string{"%a%", "%+%", "%a%#%", "%a c%é%", "%" + strings.Repeat("+%b%", 22) + "x"} {
+	for _, suffix := range []string{"%a%", "%+%", "%a%#%", "%a c%é%", "%a@b%", "%" + strings.Repeat("+%b%", 22) + "x"} {
 		t.Run(suffix, func(t *testing.T) { playPop(t, realClient(t, nil), rocketmq.LMQPrefix+rocketmq.NewKey()+suffix) })
 	}
 }
 
 // TestMinimqPop is TestRealPop on minimq.
 func TestMinimqPop(t *testing.T) {
-	for _, suffix := range []string{"%a%", "%+%"} {
+	for _, suffix := range []string{"%a%", "%+%", "%a@b%"} {
 		t.Run(suffix, func(t *testing.T) {
 			srv := minimq.RunWith(t, minimq.Config{ReviveDelay: 1})
 			playPop(t, started(t, rocketmq.Config{NameServers: []string{srv.Addr()}, TopicAutoCreate: true}), rocketmq.LMQPrefix+rocketmq.NewKey()+suffix)
@@ -162,7 +162,7 @@ func playPop(t *testing.T, c *rocketmq.Client, lmq string) {
 	if err := c.EndGroup(f.ctx, f.req.Group, f.req.LMQ); err != nil {
 		t.Fatal(err)
 	}
-	if n, ok, err := c.GroupOffset(f.ctx, f.req.Group, f.req.LMQ); err != nil || ok {
+	if n, ok, err := c.GroupOffset(f.ctx, f.req.Group, f.req.LMQ); err != nil || ok != strings.Contains(lmq, "@") {
 		t.Errorf("offset after the end %d %v %v", n, ok, err)
 	}
 	f.again()

@@ -249,3 +249,74 @@ func TestRealPopRedelivery(t *testing.T) {
 		})
 	}
 }
+
+// TestRealPopManyGroups: many groups on LMQs of their own, and on one together,
+// each get everything once over the few connections of one client.
+func TestRealPopManyGroups(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		t.Run(fmt.Sprint("one LMQ=", shared), func(t *testing.T) {
+			c := realClient(t, func(c *rocketmq.Config) { c.DirectSend = true })
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			q, err := c.PickQueue(ctx, "real_test", "pop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := loadSize(1000)
+			if shared {
+				n /= 5
+			}
+			key := rocketmq.NewKey()
+			came := make(chan string, 2*n)
+			var poppers []*popper
+			var names []string
+			for i := range n {
+				l := rocketmq.LMQ{Broker: q.Broker, Name: fmt.Sprintf("%s%s%%%d%%", rocketmq.LMQPrefix, key, i)}
+				if shared {
+					l.Name = rocketmq.LMQPrefix + key
+				}
+				if !shared || i == 0 {
+					names = append(names, l.Name)
+				}
+				group := rocketmq.GroupName("many", key, strconv.Itoa(i))
+				if err := c.BeginGroup(ctx, group, l); err != nil {
+					t.Fatal(err)
+				}
+				p := &popper{
+					c: c, ended: make(chan struct{}), failed: func(err error) { t.Error(err) },
+					req: rocketmq.PopRequest{LMQ: l, Group: group, Invisible: 30 * time.Second, Wait: 2 * time.Second},
+				}
+				p.got = func(m rocketmq.Popped) { came <- group }
+				poppers = append(poppers, p)
+				p.run()
+			}
+			began := time.Now()
+			for _, name := range names {
+				sendUntilStored(ctx, c, rocketmq.OutMessage{Queue: q, Tag: "MQTT_COMMON", Dispatch: []string{name}, Body: []byte("x")}, func(err error) {
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			seen := make(map[string]int)
+			for len(seen) < n {
+				select {
+				case g := <-came:
+					seen[g]++
+				case <-ctx.Done():
+					t.Fatalf("%d of %d", len(seen), n)
+				}
+			}
+			took := time.Since(began)
+			for _, p := range poppers {
+				p.end()
+			}
+			for g, k := range seen {
+				if k != 1 {
+					t.Errorf("%s got %d", g, k)
+				}
+			}
+			t.Logf("%d groups: all delivered in %v", n, took)
+		})
+	}
+}
