@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"lmqgate/meta/message"
 	"lmqgate/meta/session"
 )
 
@@ -47,6 +48,11 @@ func TestStoredBytes(t *testing.T) {
 				PacketID: 65535, Order: 3, QoS: 2, State: session.OutReleased, Offset: -1,
 				CursorKey: session.CursorKey{Filter: "a", Broker: "b"}, Key: "K", Message: []byte("hi"),
 			}),
+		},
+		{
+			"place of a will",
+			"01" + "0174" + "0162" + "06", // topic, broker, queue
+			encodePlace(message.Place{Topic: "t", Broker: "b", Queue: 3}),
 		},
 		{
 			"inbound",
@@ -104,6 +110,11 @@ func FuzzOutbound(f *testing.F) {
 
 func FuzzInbound(f *testing.F) {
 	fuzzDecode(f, decodeInbound, func(in *session.Inbound) []byte { return encodeInbound(in) }, session.Inbound{PacketID: 1, Queue: -5})
+}
+
+func FuzzPlace(f *testing.F) {
+	fuzzDecode(f, decodePlace, func(p *message.Place) []byte { return encodePlace(*p) },
+		message.Place{Topic: "t", Broker: "b", Queue: 3}, message.Place{Queue: -1})
 }
 
 func FuzzWord(f *testing.F) {

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
+	"lmqgate/meta/message"
 	"lmqgate/meta/redisstore"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
@@ -43,6 +45,15 @@ func TestRoundTrips(t *testing.T) {
 			holds = append(holds, registry.Hold{Filter: fmt.Sprint("w/+/", i), ClientID: "c", Epoch: 1, Seq: 1}, registry.Hold{Filter: fmt.Sprint("x/", i), ClientID: "c", Epoch: 1, Seq: 1})
 			exact = append(exact, fmt.Sprint("x/", i))
 		}
+		var willing []session.State
+		for _, id := range []string{"will0", "will1"} {
+			st, err := s.Attach(ctx, session.AttachRequest{ClientID: id, Instance: "i1", Will: willOf("w", 0)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			willing = append(willing, st)
+		}
+		var wills []session.DueWill
 		if err := s.Ping(ctx); err != nil { // single commands have connections of their own
 			t.Fatal(err)
 		}
@@ -62,6 +73,14 @@ func TestRoundTrips(t *testing.T) {
 			{"release 200 filters", 66, 1, func() error { return s.Release(ctx, holds) }},
 			{"beat", 1, 1, func() error { return s.Beat(ctx, "i1", time.Hour) }},
 			{"detach", 3, 3, func() error { _, err := s.Detach(ctx, "c0", epochs[0], session.PartingLost); return err }},
+			{"detach with a will", 3, 3, func() error { _, err := s.Detach(ctx, "will0", willing[0].Epoch, session.PartingLost); return err }},
+			{"take a will over", 3, 2, func() error {
+				st, err := s.Attach(ctx, session.AttachRequest{ClientID: "will1", Instance: "i1", Will: willOf("w", 0)})
+				wills = st.Wills
+				return err
+			}},
+			{"place a will", 1, 1, func() error { return s.PlaceWill(ctx, wills[0], message.Place{}) }},
+			{"forget 100 wills", 101, 2, func() error { return s.WillsDone(ctx, slices.Repeat(wills, 100)) }},
 			{"leave", 2, 2, func() error { return s.Leave(ctx, "i1") }},
 			{"sweep 50 of an instance", 3 + 2*50 + 2, 5, func() error { _, _, err := s.Orphans(ctx, "i1", 50); return err }},
 			{"expire 40", 1 + 40 + 1, 3, func() error { _, _, err := s.Expired(ctx, on.now(t).Add(time.Hour), 40); return err }},

@@ -58,10 +58,24 @@ func (k keys) clientID(key string) (string, bool) {
 	return unescape(tag), true
 }
 
+// willsOf returns the client id of a wills key.
+func (k keys) willsOf(key string) (string, bool) {
+	header, ok := strings.CutSuffix(key, ":w")
+	if !ok {
+		return "", false
+	}
+	return k.clientID(header)
+}
+
 // sessionPattern is a SCAN pattern for the headers of all sessions.
-func (k keys) sessionPattern() string {
+func (k keys) sessionPattern() string { return k.scanPattern("s:{*}") }
+
+// reconcilePattern matches the headers of all sessions and all wills: no other key of a session ends with a "w".
+func (k keys) reconcilePattern() string { return k.scanPattern("s:{*[}w]") }
+
+func (k keys) scanPattern(rest string) string {
 	quote := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
-	return quote.Replace(k.prefix) + "s:{*}"
+	return quote.Replace(k.prefix) + rest
 }
 
 func (k keys) due() string                    { return k.prefix + "due" }

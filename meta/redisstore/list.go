@@ -37,9 +37,15 @@ type titled struct {
 
 // headers reads one page of session headers: one trip to find them, one to read them.
 func (s *Store) headers(ctx context.Context, cursor string, limit int) ([]titled, string, error) {
-	names, next, err := s.scan(ctx, cursor, limit)
-	if err != nil || len(names) == 0 {
-		return nil, next, err
+	found, next, err := s.scan(ctx, cursor, limit, s.keys.sessionPattern())
+	if err != nil {
+		return nil, "", err
+	}
+	var names []string
+	for _, key := range found {
+		if id, ok := s.keys.clientID(key); ok {
+			names = append(names, id)
+		}
 	}
 	page, err := s.readHeaders(ctx, names)
 	return page, next, err
@@ -73,8 +79,8 @@ func (s *Store) readHeaders(ctx context.Context, clientIDs []string) ([]titled, 
 	return all, nil
 }
 
-// scan finds names of sessions.
-func (s *Store) scan(ctx context.Context, cursor string, limit int) (names []string, next string, err error) {
+// scan finds keys that match the pattern, about as many as there are of limit sessions.
+func (s *Store) scan(ctx context.Context, cursor string, limit int, pattern string) (found []string, next string, err error) {
 	position, node, _ := strings.Cut(cursor, "@")
 	var at uint64
 	if position != "" {
@@ -89,25 +95,20 @@ func (s *Store) scan(ctx context.Context, cursor string, limit int) (names []str
 	if name != node {
 		node, at = name, 0
 	}
-	// A session has up to five keys, so five are looked at for each one wanted.
-	found, at, err := from.Scan(ctx, at, s.keys.sessionPattern(), int64(5*max(limit, 1))).Result()
+	// A session has up to five keys beside its wills, so five are looked at for each one wanted.
+	found, at, err = from.Scan(ctx, at, pattern, int64(5*max(limit, 1))).Result()
 	if err != nil {
 		return nil, "", err
 	}
-	for _, key := range found {
-		if id, ok := s.keys.clientID(key); ok {
-			names = append(names, id)
-		}
-	}
 	switch {
 	case at != 0 && node != "":
-		return names, strconv.FormatUint(at, 10) + "@" + node, nil
+		return found, strconv.FormatUint(at, 10) + "@" + node, nil
 	case at != 0:
-		return names, strconv.FormatUint(at, 10), nil
+		return found, strconv.FormatUint(at, 10), nil
 	case following != "":
-		return names, "0@" + following, nil
+		return found, "0@" + following, nil
 	}
-	return names, "", nil
+	return found, "", nil
 }
 
 // scanNode finds the node to scan, and the name of the one after it. On a cluster the masters go by their addresses;

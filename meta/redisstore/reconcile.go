@@ -73,7 +73,7 @@ func (r *reconciler) endRound() {
 //     a SUBSCRIBE in progress, which writes the registry first, has a newer tag or is over by then.
 //   - A subscription of a session is asserted again: a failover may have lost the holding of a session nobody serves.
 //   - A session of an instance that has not lived for ReconcileAge is detached; ended ones are handed out by Expired.
-//   - Detached and ended sessions are entered into due again, connected ones into their instance's list.
+//   - Detached and ended sessions, and clients with wills, are entered into due again, connected ones into their instance's list.
 //   - Entries of instances' lists for sessions that they lost are removed.
 func (s *Store) Reconcile(ctx context.Context, limit int) (Reconciled, error) {
 	r := &s.reconciler

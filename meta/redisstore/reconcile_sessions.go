@@ -17,7 +17,19 @@ const assertPerTrip = 4096
 // reconcileSessions looks at one page of sessions; done says that it was the last.
 func (s *Store) reconcileSessions(ctx context.Context, now time.Time, all leases, limit int, did *Reconciled) (bool, error) {
 	r := &s.reconciler
-	page, next, err := s.headers(ctx, r.sessions, limit)
+	found, next, err := s.scan(ctx, r.sessions, limit, s.keys.reconcilePattern())
+	if err != nil {
+		return false, err
+	}
+	var ids, willing []string
+	for _, key := range found {
+		if id, ok := s.keys.clientID(key); ok {
+			ids = append(ids, id)
+		} else if id, ok := s.keys.willsOf(key); ok {
+			willing = append(willing, id)
+		}
+	}
+	page, err := s.readHeaders(ctx, ids)
 	if err != nil {
 		return false, err
 	}
@@ -27,7 +39,10 @@ func (s *Store) reconcileSessions(ctx context.Context, now time.Time, all leases
 		live[one.instance], ends[one.instance] = one.live, one.end
 	}
 	orphans := make(map[time.Time][]record)
-	var due []redis.Z
+	due, err := s.willsDue(ctx, willing) // client id -> score
+	if err != nil {
+		return false, err
+	}
 	t := s.trip()
 	for _, one := range page {
 		h := one.header
@@ -36,8 +51,8 @@ func (s *Store) reconcileSessions(ctx context.Context, now time.Time, all leases
 		}
 		switch owner := h["o"]; {
 		case owner == "":
-			if at := h.uint("d") + h.uint("h"); at > 0 { // a session has one of them
-				due = append(due, redis.Z{Score: float64(at), Member: one.clientID})
+			if at := float64(h.uint("d") + h.uint("h")); at > 0 && (due[one.clientID] == 0 || at < due[one.clientID]) {
+				due[one.clientID] = at // a session has one of d and h
 			}
 		case live[owner]:
 			t.pipe.HSetNX(ctx, s.keys.owned(owner), one.clientID, h["t"])
@@ -50,7 +65,11 @@ func (s *Store) reconcileSessions(ctx context.Context, now time.Time, all leases
 		}
 	}
 	if len(due) > 0 {
-		t.pipe.ZAddLT(ctx, s.keys.due(), due...)
+		entries := make([]redis.Z, 0, len(due))
+		for id, at := range due {
+			entries = append(entries, redis.Z{Score: at, Member: id})
+		}
+		t.pipe.ZAddLT(ctx, s.keys.due(), entries...)
 	}
 	if t.pipe.Len() > 0 {
 		if err := t.send(ctx); err != nil {
@@ -68,6 +87,28 @@ func (s *Store) reconcileSessions(ctx context.Context, now time.Time, all leases
 	}
 	r.sessions = next
 	return next == "", nil
+}
+
+// willsDue are the scores in due of clients with wills.
+func (s *Store) willsDue(ctx context.Context, clientIDs []string) (map[string]float64, error) {
+	due := make(map[string]float64)
+	if len(clientIDs) == 0 {
+		return due, nil
+	}
+	t := s.trip()
+	replies := make([]*redis.Cmd, len(clientIDs))
+	for i, id := range clientIDs {
+		replies[i] = t.run(ctx, s.scripts.willDue, []string{s.keys.wills(id)})
+	}
+	if err := t.send(ctx); err != nil {
+		return nil, err
+	}
+	for i, cmd := range replies {
+		if at, err := cmd.Float64(); err == nil && at > 0 {
+			due[clientIDs[i]] = at
+		}
+	}
+	return due, nil
 }
 
 // assertHoldings holds the filters of the sessions' subscriptions again, under the tags they were held with.

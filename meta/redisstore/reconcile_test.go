@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -174,6 +175,38 @@ func TestReconcileSessions(t *testing.T) {
 		ended, more, err := s.Expired(ctx, on.now(t).Add(2*time.Hour), 10)
 		if err != nil || more || len(ended) != 2 {
 			t.Errorf("expired later: %v, %v, %v; want lost and undue", ended, more, err)
+		}
+	})
+}
+
+// TestReconcileWills: wills come also when due was lost, and when nothing else is left of the session.
+func TestReconcileWills(t *testing.T) {
+	onAged(t, func(t *testing.T, on *server, s *redisstore.Store) {
+		ctx := t.Context()
+		for _, id := range []string{"moved", "delayed", "due}", ""} {
+			delay := map[string]time.Duration{"delayed": time.Minute}[id]
+			expiry := map[string]time.Duration{"delayed": time.Hour}[id]
+			st, err := s.Attach(ctx, session.AttachRequest{ClientID: id, Instance: "i1", Expiry: expiry, Will: willOf(id, delay)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := map[string]session.Parting{"moved": session.PartingMoved}[id]
+			if _, err := s.Detach(ctx, id, st.Epoch, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		on.raw.Del(ctx, on.config.Prefix+"due", on.config.Prefix+"s:{moved}")
+		rounds(t, s, 1)
+		ended, _, err := s.Expired(ctx, on.now(t).Add(2*time.Minute), 10)
+		var keys []string
+		for _, e := range ended {
+			for _, w := range e.Wills {
+				keys = append(keys, w.Message.Key)
+			}
+		}
+		slices.Sort(keys)
+		if err != nil || !slices.Equal(keys, []string{"", "delayed", "due}", "moved"}) {
+			t.Errorf("%q came, %v", keys, err)
 		}
 	})
 }

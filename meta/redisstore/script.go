@@ -86,6 +86,9 @@ var snapshotSource string
 //go:embed lua/will_done.lua
 var willDoneSource string
 
+//go:embed lua/will_due.lua
+var willDueSource string
+
 //go:embed lua/will_place.lua
 var willPlaceSource string
 
@@ -102,7 +105,7 @@ type scripts struct {
 	groupBegun, groupJoin, groupRenew script
 
 	attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
-	orphan, peek, release, settle, snapshot, willDone, willPlace, write script
+	orphan, peek, release, settle, snapshot, willDone, willDue, willPlace, write script
 }
 
 func loadScripts() *scripts {
@@ -118,8 +121,9 @@ func loadScripts() *scripts {
 		instList: newScript("inst_list", instListSource), orphan: newScript("orphan", willsSource+orphanSource),
 		peek: newScript("peek", peekSource), release: newScript("release", releaseSource),
 		settle: newScript("settle", willsSource+settleSource), snapshot: newScript("snapshot", snapshotSource),
-		willDone: newScript("will_done", willsSource+willDoneSource), willPlace: newScript("will_place", willsSource+willPlaceSource),
-		write: newScript("write", writeSource),
+		willDone: newScript("will_done", willsSource+willDoneSource), willDue: newScript("will_due", willsSource+willDueSource),
+		willPlace: newScript("will_place", willsSource+willPlaceSource),
+		write:     newScript("write", writeSource),
 	}
 }
 
@@ -129,7 +133,7 @@ func (s *scripts) all() []script {
 		s.groupBegun, s.groupJoin, s.groupRenew,
 		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
 		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
-		s.willDone, s.willPlace, s.write,
+		s.willDone, s.willDue, s.willPlace, s.write,
 	}
 }
 
