@@ -21,6 +21,7 @@ import (
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
 	"lmqgate/adapter/packet"
+	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
 	"lmqgate/adapter/will"
@@ -58,8 +59,11 @@ type Gateway struct {
 	dispatch  *dispatch.Dispatcher
 	wills     *will.Publisher
 	hub       *deliver.Hub
+	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
 	transport *transport.Server
+	traffic   traffic
+	most      atomic.Int64 // clients at once, as figures saw it
 
 	http      *http.Server
 	metrics   *http.Server
@@ -147,6 +151,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { g.reconcile(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })
+	g.loop(func() { g.openStatus().Run(loops) })
 	g.lease.wait(ctx) // if Redis is there, no reason to refuse the first client
 	g.serve()
 	g.announce()
@@ -186,11 +191,12 @@ func (g *Gateway) assemble() error {
 			g.hub.BrokersAdded(brokerNames(added))
 		}
 	})
+	g.presence = g.openPresence()
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
 		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, NewKey: rocketmq.NewKey,
-		Wills: func(due []session.DueWill) { g.wills.Publish(due...) },
+		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
@@ -232,7 +238,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	var errs []error
 	errs = append(errs, g.stopClients(ctx))
 	if g.wills != nil {
-		errs = append(errs, g.wills.Close(ctx))
+		errs = append(errs, g.closePresence(ctx), g.wills.Close(ctx))
 	}
 	if g.dispatch != nil {
 		errs = append(errs, g.dispatch.Close(ctx))

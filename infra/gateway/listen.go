@@ -72,7 +72,7 @@ func (g *Gateway) openServers() {
 		ConnectTimeout: g.cfg.ConnectTimeout, MaxConnections: g.cfg.MaxConnections,
 		TrustedProxies: g.cfg.TrustedProxies, ProxyProtocol: g.cfg.ProxyProtocol,
 		TLS: g.tls, Logger: g.log, Registerer: g.reg,
-	}, func(c *transport.Conn) { g.clients.Serve(conn{c}) })
+	}, func(c *transport.Conn) { g.clients.Serve(conn{c, &g.traffic}) })
 	errorLog := slog.NewLogLogger(g.log.Handler(), slog.LevelWarn)
 	if g.listeners.metrics != nil {
 		mux := http.NewServeMux()

@@ -45,7 +45,11 @@ func (g *Gateway) sweepOnce(ctx context.Context) error {
 	}
 	for _, id := range dead {
 		g.log.Info("sweeping the sessions of an instance that is gone", "instance", id)
-		err := g.sweepAll(ctx, func() ([]session.Ended, bool, error) { return g.store.Orphans(ctx, id, sweepBatch) })
+		err := g.sweepAll(ctx, func() ([]session.Ended, bool, error) {
+			ended, more, err := g.store.Orphans(ctx, id, sweepBatch)
+			g.swept(id, ended)
+			return ended, more, err
+		})
 		if err != nil {
 			return err
 		}
@@ -69,6 +73,19 @@ func (g *Gateway) sweepAll(ctx context.Context, next func() ([]session.Ended, bo
 	}
 }
 
+// swept tells that the clients of a dead instance are gone.
+func (g *Gateway) swept(instance string, ended []session.Ended) {
+	if g.presence == nil || len(ended) == 0 {
+		return
+	}
+	ids := make([]string, len(ended))
+	for i, e := range ended {
+		ids[i] = e.ClientID
+	}
+	g.presence.Swept(instance, ids)
+}
+
+// release gives back the filters of sessions that are over, and publishes wills.
 func (g *Gateway) release(ctx context.Context, ended []session.Ended) error {
 	var holds []registry.Hold
 	var over []string

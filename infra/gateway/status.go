@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"lmqgate/adapter/client"
+	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/packet"
+	"lmqgate/adapter/presence"
+	"lmqgate/adapter/sys"
+	"lmqgate/infra/telemetry"
+	"lmqgate/meta/status"
+)
+
+// traffic counts the bytes of all clients.
+type traffic struct{ in, out atomic.Int64 }
+
+// openStatus makes what publishes the status topics.
+func (g *Gateway) openStatus() *sys.Publisher {
+	return sys.New(sys.Deps{
+		Peers: g.store.Status(), Retain: g.retained, Matcher: g.matcher, Lanes: lanes{g.dispatch},
+		Figures: g.figures, Retained: g.retained.Count,
+	}, sys.Config{
+		Instance: g.id, Version: telemetry.ReadBuild().Version, Interval: g.cfg.StatusInterval, Logger: g.log,
+	})
+}
+
+// figures are those of this instance: mostly what its metrics say.
+func (g *Gateway) figures() status.Figures {
+	f := status.Figures{
+		Connected: int64(g.clients.Len()), Subscriptions: int64(g.hub.Subscriptions()),
+		BytesReceived: g.traffic.in.Load(), BytesSent: g.traffic.out.Load(),
+	}
+	g.most.Store(max(g.most.Load(), f.Connected))
+	f.Maximum = g.most.Load()
+	families, err := g.reg.Gather()
+	if err != nil {
+		g.log.Debug("gathering metrics for the status topics failed in part", "error", err)
+	}
+	for _, family := range families {
+		switch family.GetName() {
+		case "lmqgate_packets_total":
+			f.MessagesReceived, f.PublishReceived = packets(family, "in")
+			f.MessagesSent, f.PublishSent = packets(family, "out")
+		case "lmqgate_publishes_total":
+			f.PublishDropped = dropped(family)
+		}
+	}
+	return f
+}
+
+// packets sums up what went in one direction.
+func packets(family *dto.MetricFamily, direction string) (all, publish int64) {
+	for _, m := range family.GetMetric() {
+		if label(m, "direction") != direction {
+			continue
+		}
+		n := int64(m.GetCounter().GetValue())
+		all += n
+		if label(m, "type") == packet.PUBLISH.String() {
+			publish += n
+		}
+	}
+	return all, publish
+}
+
+// dropped counts the messages of QoS 0 that did not get into the log.
+func dropped(family *dto.MetricFamily) (n int64) {
+	for _, m := range family.GetMetric() {
+		if label(m, "qos") == "0" && !strings.HasPrefix(label(m, "outcome"), "acked") {
+			n += int64(m.GetCounter().GetValue())
+		}
+	}
+	return n
+}
+
+func label(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
+
+// openPresence makes what sends presence events, nil if they are not wanted.
+func (g *Gateway) openPresence() *presence.Events {
+	if !g.cfg.PresenceEvents {
+		return nil
+	}
+	return presence.New(g.matcher, events{producer{g.rocket}}, presence.Config{Instance: g.id, Logger: g.log, Registerer: g.reg})
+}
+
+// present tells presence of clients; nil if events are not wanted.
+func (g *Gateway) present() client.Presence {
+	if g.presence == nil {
+		return nil
+	}
+	return comings{g.presence}
+}
+
+// comings lets client tell of clients that come and go.
+type comings struct{ e *presence.Events }
+
+func (c comings) Online(p client.Present) { c.e.Online(presence.Info(p)) }
+
+func (c comings) Offline(p client.Present, code packet.ReasonCode) {
+	c.e.Offline(presence.Info(p), code)
+}
+
+// events lets presence send through the RocketMQ client.
+type events struct{ producer }
+
+func (e events) Send(o *presence.Outgoing, done func(error)) {
+	e.producer.Send((*dispatch.Outgoing)(o), done)
+}
+
+// closePresence sends the last events.
+func (g *Gateway) closePresence(ctx context.Context) error {
+	if g.presence == nil {
+		return nil
+	}
+	return g.presence.Close(ctx)
+}
