@@ -14,6 +14,10 @@ import (
 // leave ends the session's stay on this connection.
 func (c *client) leave(err error) {
 	var code packet.ReasonCode
+	if errors.Is(err, errGoodbye) { // who waits for the end of the stream finds everything written, wherever he comes next
+		c.expire()
+		c.settle()
+	}
 	switch {
 	case errors.Is(err, errGoodbye), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.Close(packet.Success)
