@@ -15,17 +15,21 @@ type arrival struct {
 }
 
 // arrive lets c attach its session, one connection of a client id at a time: if two did at once, the one that the store
-// served first could be the one that stays. From here on c is told what concerns its client id. Every client that
+// served first could be the one that stays. One that has said goodbye is let go first, so that c finds its session ended
+// and its will deleted; nobody else is waited for. From here on c is told what concerns its client id. Every client that
 // arrived is gone at the end of Serve.
 func (s *Server) arrive(ctx context.Context, c *client) error {
 	for {
 		s.mu.Lock()
-		before, taken := s.coming[c.id]
+		before := s.coming[c.id].over
+		if old := s.clients[c.id]; before == nil && old != nil {
+			before = old.left
+		}
 		switch {
 		case s.draining.Load():
 			s.mu.Unlock()
 			return errDraining
-		case !taken:
+		case before == nil:
 			s.coming[c.id] = arrival{c, make(chan struct{})}
 			s.staying++
 			c.arrived = true
@@ -34,7 +38,7 @@ func (s *Server) arrive(ctx context.Context, c *client) error {
 		}
 		s.mu.Unlock()
 		select {
-		case <-before.over:
+		case <-before:
 		case <-ctx.Done():
 			return reject(packet.ServerUnavailable, "another connection of this client id is being accepted, try again")
 		}
@@ -64,12 +68,23 @@ func (s *Server) arrived(c *client) {
 	delete(s.coming, c.id)
 }
 
+// leaving lets connections that arrive for c's client id wait until c is forgotten.
+func (s *Server) leaving(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.left = make(chan struct{})
+}
+
 // forget removes c unless another connection has claimed its client id.
 func (s *Server) forget(c *client) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.clients[c.id] == c {
 		delete(s.clients, c.id)
+	}
+	if c.left != nil {
+		close(c.left)
+		c.left = nil
 	}
 }
 

@@ -49,6 +49,8 @@ type client struct {
 	filters filterSet
 	aliases []string // topic aliases of the client, by number; for this connection only [MQTT-3.3.2-7]
 	goodbye *packet.Disconnect
+
+	left chan struct{} // protected by Server.mu; closed when a client that said goodbye is forgotten
 }
 
 var _ Link = (*client)(nil)

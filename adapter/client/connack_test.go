@@ -151,7 +151,7 @@ func TestReasonStrings(t *testing.T) {
 				want("CONNACK 00, PUBACK 1 83, PUBREC 2 83, SUBACK 3 01 97, UNSUBACK 4 00 80, DISCONNECT 82, closed 82")
 			want := map[packet.Type]string{
 				packet.PUBACK: "RocketMQ does not take this message as it is", packet.PUBREC: "RocketMQ does not take this message as it is",
-				packet.SUBACK: "filter 2: too many subscriptions", packet.UNSUBACK: "filter 2: the subscription could not be removed, try again",
+				packet.SUBACK: "filter 2: too many subscriptions", packet.UNSUBACK: "filter 2: that could not be kept, try again",
 				packet.DISCONNECT: "unexpected CONNECT",
 			}
 			if quiet {

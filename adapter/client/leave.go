@@ -11,15 +11,16 @@ import (
 	"lmqgate/meta/session"
 )
 
-// leave ends the session's stay on this connection.
+// leave ends the session's stay on this connection. The stream of a client that said goodbye is closed when that is
+// done: one that waits for it finds its session ended and its will deleted wherever it connects then.
 func (c *client) leave(err error) {
 	var code packet.ReasonCode
-	if errors.Is(err, errGoodbye) { // who waits for the end of the stream finds everything written, wherever he comes next
-		c.expire()
-		c.settle()
-	}
 	switch {
-	case errors.Is(err, errGoodbye), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errGoodbye):
+		c.srv.leaving(c)
+		c.out.mute()
+		c.halt(packet.Success)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.Close(packet.Success)
 	case errors.As(err, &code):
 		if c.end(code, words(err)) {
@@ -33,8 +34,9 @@ func (c *client) leave(err error) {
 	if in := c.in.Load(); in != nil {
 		in.close()
 	}
-	c.srv.forget(c)
 	c.detach(c.parting())
+	c.srv.forget(c)
+	c.out.finish(packet.Success, nil)
 	c.offline()
 	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.reason().String())
 }

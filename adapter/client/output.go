@@ -131,6 +131,13 @@ func (c *client) Full() bool {
 	return c.out.full || c.out.ended
 }
 
+// mute takes no more bytes.
+func (o *output) mute() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+}
+
 // finish takes no more bytes, the packet last excepted if it is not nil, and closes the stream behind those that wait.
 func (o *output) finish(code packet.ReasonCode, last packet.Packet) {
 	o.mu.Lock()

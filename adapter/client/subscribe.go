@@ -38,7 +38,7 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 			for i, code := range c.delivery.Subscribe(ctx, asks) {
 				ack.Codes[places[i]] = code
 				if code.Failed() {
-					c.explain(&ack.Reason, places[i], "the subscription could not be kept, try again")
+					c.explain(&ack.Reason, places[i], failure(code))
 				} else {
 					c.filters.add(asks[i].Filter)
 				}
@@ -80,6 +80,14 @@ func (c *client) explain(reason *string, i int, words string) {
 	}
 }
 
+// failure is what a code of a delivery means: one that is unspecified passes by itself.
+func failure(code packet.ReasonCode) string {
+	if code == packet.UnspecifiedError {
+		return "that could not be kept, try again"
+	}
+	return code.String()
+}
+
 // unsubscribe handles UNSUBSCRIBE. Before 5.0 a failure has no code, so the connection ends instead.
 func (c *client) unsubscribe(p *packet.Unsubscribe) error {
 	ack := &packet.Unsuback{PacketID: p.PacketID}
@@ -91,7 +99,7 @@ func (c *client) unsubscribe(p *packet.Unsubscribe) error {
 		case c.version != packet.V5:
 			return reject(packet.ServerBusy, "unsubscribing failed")
 		default:
-			c.explain(&ack.Reason, i, "the subscription could not be removed, try again")
+			c.explain(&ack.Reason, i, failure(code))
 		}
 	}
 	c.Send(ack) // [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.11.3-1]

@@ -191,3 +191,39 @@ func TestPartingIsKnown(t *testing.T) {
 		})
 	}
 }
+
+// TestGoodbyeFirst: what DISCONNECT ends has ended before the stream is closed, and before another connection of the client
+// id is served, also where the store is slow. A connection that says nothing is not waited for.
+func TestGoodbyeFirst(t *testing.T) {
+	slow := func(r *rig) {
+		r.store.onDetach = func(string) error { time.Sleep(2 * time.Second); return nil }
+	}
+	run(t, Config{}, func(t *testing.T, r *rig) {
+		slow(r)
+		p := r.dial(v5, false, nil).send(connect(v5, "c"))
+		p.want("CONNACK 00")
+		d := r.deliver.last()
+		p.send(&packet.Disconnect{}).want("")
+		d.link.Send(&packet.Pingresp{})
+		if !d.link.Full() {
+			t.Error("takes more")
+		}
+		q := r.dial(v5, false, nil).send(connect(v5, "c", lasting))
+		q.want("")
+		time.Sleep(2 * time.Second)
+		p.want("closed 00")
+		equal(t, "partings", r.store.parted(), []string{"c clean"})
+		q.want("CONNACK 00")
+		_ = q.conn.Close()
+		synctest.Wait()
+		r.dial(v5, false, nil).send(connect(v5, "c", lasting)).want("CONNACK 00 present")
+	})
+	run(t, Config{Redis: time.Second}, func(t *testing.T, r *rig) { // but not for ever
+		slow(r)
+		r.dial(v5, false, nil).send(connect(v5, "c"), &packet.Disconnect{})
+		synctest.Wait()
+		q := r.dial(v5, false, nil).send(connect(v5, "c"))
+		time.Sleep(time.Second)
+		q.want("CONNACK 88, closed 88")
+	})
+}
