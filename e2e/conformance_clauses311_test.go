@@ -29,6 +29,7 @@ func clauses311() []clause {
 		{"MQTT-3.3.2-3", filtersMatch},
 		{"MQTT-3.3.4-1", answers},
 		{"MQTT-3.3.5-1", overlapping},
+		{"MQTT-3.3.5-2", notAllowed},
 
 		// SUBSCRIBE, UNSUBSCRIBE, the rest.
 		{"MQTT-3.6.1-1", malformedPackets(only("PUBREL", wrongFlags))},
@@ -87,7 +88,8 @@ func clauses311() []clause {
 // connecting311 are those of sections 3.1 and 3.2, and wills.
 func connecting311() []clause {
 	return []clause{
-		{"MQTT-3.1.2-24", keepAliveCounts}, // what takes time begins first
+		{"MQTT-4.8.0-2", transientError}, // what takes time begins first
+		{"MQTT-3.1.2-24", keepAliveCounts},
 		{"MQTT-3.1.2-8", willPublished},
 
 		{"MQTT-3.1.0-1", firstNotConnect},

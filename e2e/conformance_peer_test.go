@@ -231,36 +231,8 @@ func (p *peer) keep(topic, text string, qos ...byte) {
 	if code := p.publish(m); code.Failed() {
 		p.s.Errorf("retained PUBLISH to %s: %v", topic, code)
 	}
-	if m.QoS == 0 { // not acknowledged: asked for until it is there
-		eventually(p.s, soon, func() error {
-			got := p.s.retainedOn(topic)
-			if got != text {
-				return fmt.Errorf("retained is %q, want %q", got, text)
-			}
-			return nil
-		})
-	}
-}
-
-// retainedOn is the text of the topic's retained message, "" if there is none.
-func (s *scene) retainedOn(topic string) string {
-	s.Helper()
-	p := s.join(fmt.Sprint("probe", s.peers))
-	defer p.cut()
-	p.sub(0, topic)
-	p.send(&packet.Pingreq{})
-	text := ""
-	for {
-		one, err := p.next(soon)
-		if err != nil {
-			s.Fatal(err)
-		}
-		switch one := one.(type) {
-		case *packet.Publish:
-			text = string(one.Payload)
-		case *packet.Pingresp:
-			return text
-		}
+	if m.QoS == 0 { // not acknowledged
+		p.s.isRetained(topic, text)
 	}
 }
 
@@ -318,7 +290,7 @@ func (p *peer) quiet() {
 // client that is cut off behind one may see its message again.
 func (p *peer) settled() {
 	p.s.Helper()
-	p.publish(packet.Publish{Topic: p.s.at.first + "/" + p.s.tag + "-settled", QoS: 2, Payload: []byte("x")})
+	p.publish(packet.Publish{Topic: p.s.aside("settled"), QoS: 2, Payload: []byte("x")})
 }
 
 // nothingBut is the fence behind which nothing can come any more: a message published now to the topic is the next thing that

@@ -315,16 +315,47 @@ func payloadAsIs(s *scene) {
 }
 
 // misbehaviour311 is what is no PUBLISH and no SUBSCRIBE and must not come from a client either.
-func misbehaviour311(packet.Version) []bad {
+func misbehaviour311(v packet.Version) []bad {
 	return []bad{
 		{"type 0", fixed(0x00), codes(malformed)},
 		{"type 15", fixed(0xf0), codes(malformed)},
-		{"CONNACK", fixed(0x20, []byte{0, 0}), codes(protocol)},
-		{"SUBACK", fixed(0x90, num(1), []byte{0}), codes(protocol)},
-		{"UNSUBACK", fixed(0xb0, num(1)), codes(protocol)},
+		{"CONNACK", fixed(0x20, []byte{0, 0}, props(v)), codes(protocol)},
+		{"SUBACK", fixed(0x90, num(1), props(v), []byte{0}), codes(protocol)},
+		{"UNSUBACK", fixed(0xb0, num(1), props(v), []byte{0}[:min(1, len(props(v)))]), codes(protocol)},
 		{"PINGRESP", fixed(0xd0), codes(protocol)},
 		{"PINGREQ with a body", fixed(0xc0, []byte{0}), codes(malformed)},
 		{"PUBACK without packet id", fixed(0x40), codes(malformed)},
 		{"length of five bytes", []byte{0x30, 0xff, 0xff, 0xff, 0xff, 0x01}, codes(malformed)},
 	}
+}
+
+// notAllowed: a client that may not publish to a topic is answered as if it might, or sent away; nobody gets the message.
+func notAllowed(s *scene) {
+	topic := "$SYS/" + s.tag // only the gateway publishes there
+	sub := s.join("sub")
+	sub.sub(1, topic, s.topic("end"))
+	for qos := byte(1); qos <= 2; qos++ {
+		p := s.join(fmt.Sprint("c", qos))
+		p.send(&packet.Publish{Topic: topic, QoS: qos, PacketID: 1, Payload: []byte("forbidden")})
+		got, err := p.next(soon)
+		switch {
+		case err == errSilence:
+			s.Errorf("QoS %d: neither answered nor closed", qos)
+		case err == nil && got.Type() != packet.PUBACK && got.Type() != packet.PUBREC:
+			s.Errorf("QoS %d: answered with %v", qos, got.Type())
+		}
+	}
+	sub.nothingBut(s.topic("end"))
+}
+
+// transientError has a message wait for a RocketMQ that is away: without any other way to say so, the connection is closed.
+func transientError(s *scene) {
+	f := prepare(s.T, mini)
+	f.add().ready()
+	p := s.peerAt("c", s.v, f, s.at.row.transport)
+	p.join()
+	f.minimq.Faults().Down()
+	p.send(&packet.Publish{Topic: f.topic("x"), QoS: 1, PacketID: 1, Payload: []byte("x")})
+	p.ended()
+	must(s, f.minimq.Faults().Up())
 }

@@ -10,10 +10,33 @@ import (
 func (s *scene) newcomer(filter string, texts ...string) {
 	s.Helper()
 	p := s.join(fmt.Sprintf("late%d", s.peers))
-	p.sub(2, filter)
+	p.sub(2, filter, s.aside("fence"))
 	p.retained(texts...)
-	p.send(&packet.Disconnect{})
-	p.wantEnd(s)
+	p.nothingBut(s.aside("fence"))
+	p.cut()
+}
+
+// isRetained waits until the topic's retained message has that text, "" for none: what is published with QoS 0, and a will,
+// is not acknowledged.
+func (s *scene) isRetained(topic, text string) {
+	s.Helper()
+	s.publisher()
+	eventually(s, soon, func() error {
+		p := s.join(fmt.Sprint("probe", s.peers))
+		defer p.cut()
+		p.sub(0, topic, s.aside("probe"))
+		s.pub.say(s.aside("probe"), "end")
+		got := ""
+		for m := p.message(); string(m.Payload) != "end"; m = p.message() {
+			if m.Retain {
+				got = string(m.Payload)
+			}
+		}
+		if got != text {
+			return fmt.Errorf("retained is %q, want %q", got, text)
+		}
+		return nil
+	})
 }
 
 // retained takes the retained messages with these texts, in any order, and nothing else.
@@ -23,6 +46,7 @@ func (p *peer) retained(texts ...string) {
 	for _, text := range texts {
 		missing[text]++
 	}
+	var all []*packet.Publish
 	for range texts {
 		m := p.message()
 		if missing[string(m.Payload)]--; missing[string(m.Payload)] < 0 {
@@ -31,8 +55,9 @@ func (p *peer) retained(texts ...string) {
 		if !m.Retain || m.DUP {
 			p.s.Errorf("%q came with RETAIN %v, DUP %v", m.Payload, m.Retain, m.DUP)
 		}
-		p.accept(m)
+		all = append(all, m)
 	}
+	p.acceptAll(all)
 	p.quiet()
 }
 

@@ -19,7 +19,7 @@ const keepAliveMax = 5
 type site struct {
 	*fleet
 	row    row
-	locked func() *fleet // the same with AUTH=hmac, started when first asked for
+	locked func() *fleet // the same with AUTH=hmac,scram, started when first asked for
 
 	mu     sync.Mutex // protects scenes
 	scenes int
@@ -28,9 +28,9 @@ type site struct {
 func openSite(t *testing.T, r row) *site {
 	t.Helper()
 	env := fmt.Sprintf("KEEPALIVE_MAX=%ds", keepAliveMax)
-	at := &site{fleet: start(t, r.instances, r.backend, env), row: r}
+	at := &site{fleet: start(t, r.instances, r.backend, env, "STATUS_USERS=*"), row: r}
 	at.locked = sync.OnceValue(func() *fleet {
-		return start(t, r.instances, r.backend, env, "AUTH=hmac", "AUTH_USERNAME=user", "AUTH_SECRET_KEY=secret")
+		return start(t, r.instances, r.backend, env, "AUTH=hmac,scram", "AUTH_USERNAME=user", "AUTH_SECRET_KEY=secret")
 	})
 	return at
 }
@@ -69,6 +69,9 @@ func (s *scene) is5() bool { return s.v == packet.V5 }
 
 // topic makes a topic, or filter, of this scene.
 func (s *scene) topic(rest string) string { return s.at.first + "/" + s.tag + "/" + rest }
+
+// aside makes a topic that no filter of topic matches.
+func (s *scene) aside(rest string) string { return s.at.first + "/" + s.tag + "-" + rest }
 
 // address is where a client of this scene connects: the instance, or a proxy that sends each of its connections to another
 // instance than the one before. Clients begin at different instances.
