@@ -137,6 +137,7 @@ func TestAckExpires(t *testing.T) {
 	popping(t, nil, func(t *testing.T, c *rocketmq.Client, b *fakeServer) {
 		ms := popN(t, c, b, 10)
 		b.stop()
+		synctest.Wait()
 		var o outcomes
 		for _, m := range ms[:5] {
 			c.AckPopped(m.Handle, o.done)
@@ -148,6 +149,9 @@ func TestAckExpires(t *testing.T) {
 			c.AckPopped(m.Handle, o.done)
 		}
 		o.want(t, 10, rocketmq.ErrExpired)
+		if errors.Is(o.errs[0], rocketmq.ErrUnknown) {
+			t.Error(o.errs[0])
+		}
 		c.AckPopped(rocketmq.Handle{}, o.done)
 		c.ReturnPopped(ms[0].Handle, 0, func(_ rocketmq.Handle, err error) { o.done(err) })
 		o.want(t, 12, rocketmq.ErrExpired)
@@ -171,6 +175,7 @@ func TestAckAnsweredLate(t *testing.T) {
 		c.AckPopped(m.Handle, o.done)
 		time.Sleep(3 * time.Second)
 		o.want(t, 1, rocketmq.ErrExpired)
+		o.want(t, 1, rocketmq.ErrUnknown)
 	})
 }
 

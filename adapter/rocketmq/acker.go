@@ -45,6 +45,7 @@ type ackLane struct {
 type ack struct {
 	h    Handle
 	done func(error)
+	sent bool // the broker may have got it
 }
 
 func newAcker(c *Client) *acker { return &acker{c: c, lanes: make(map[string]*ackLane)} }
@@ -52,10 +53,11 @@ func newAcker(c *Client) *acker { return &acker{c: c, lanes: make(map[string]*ac
 // AckPopped acknowledges a message; it does not come back. It returns at once
 // and never blocks. Until the invisible time is over it is tried again after
 // whatever goes wrong, which does no harm. done is called exactly once, from any
-// goroutine, possibly before AckPopped returns; it must not block. The error is
-// ErrExpired if the invisible time was over before the broker answered (then the
-// message may come back all the same), ErrBusy beyond 65,536 unanswered ones of
-// a broker, or ErrStopped.
+// goroutine, possibly before AckPopped returns; it must not block. Errors are
+// ErrExpired if the invisible time was over before the broker answered, ErrBusy
+// beyond 65,536 unanswered ones of a broker, and ErrStopped. The message comes
+// back then, but if the error is ErrUnknown too: the broker was asked, and it
+// may come back or not.
 //
 // A broker answers before the acknowledgement is stored: a crash just then
 // brings the message back.
@@ -78,12 +80,12 @@ func (a *acker) add(h Handle, done func(error)) {
 	case len(lane.waiting) >= ackBacklog:
 		err = ErrBusy
 	default:
-		lane.waiting = append(lane.waiting, &ack{h, done})
+		lane.waiting = append(lane.waiting, &ack{h: h, done: done})
 		lane.flush()
 	}
 	a.mu.Unlock()
 	if err != nil {
-		a.settle([]*ack{{h, done}}, err)
+		a.settle([]*ack{{h: h, done: done}}, err)
 	}
 }
 
@@ -99,6 +101,9 @@ func (l *ackLane) flush() {
 		l.waiting = l.waiting[len(batch):]
 		if len(l.waiting) == 0 {
 			l.waiting = nil
+		}
+		for _, k := range batch {
+			k.sent = true
 		}
 		l.requests++
 		conn.Go(ackRequest(l.broker, batch), ackTimeout, func(r *remoting.Command, err error) {
@@ -190,7 +195,11 @@ func (a *acker) settle(list []*ack, err error) {
 	}
 	a.c.metrics.popAcks.WithLabelValues(result).Add(float64(len(list)))
 	for _, k := range list {
-		k.done(err)
+		if err != nil && k.sent {
+			k.done(fmt.Errorf("%w: %w", err, ErrUnknown))
+		} else {
+			k.done(err)
+		}
 	}
 	a.c.work(-len(list))
 }

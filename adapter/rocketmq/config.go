@@ -5,8 +5,9 @@
 //
 // Goroutines: one per broker connection, two to each for the wire (package
 // remoting), one for the cluster information, one for the shared timing wheel,
-// one that lets pulls through, and a few that call sinks. Close joins them all,
-// in that order: new work is refused, watches end, connections close.
+// one that lets pulls and POPs through, and a few that call sinks and Pops back.
+// Close joins them all: new work is refused, Pops end, sends and
+// acknowledgements under way are waited for, watches end, connections close.
 package rocketmq
 
 import (
@@ -40,8 +41,8 @@ type Config struct {
 	InstanceID string
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	// ConnsPerBroker is the number of connections that carry held pulls; one
-	// more carries everything else. 0 is 2.
+	// ConnsPerBroker is the number of connections that carry held pulls and
+	// POPs; one more carries everything else. 0 is 2.
 	ConnsPerBroker int
 	// TopicAutoCreate creates topics that do not exist, on all masters, at most
 	// MaxTopics (0: 1000) in the life of this client.
@@ -66,12 +67,12 @@ type Config struct {
 	MaxInFlight int
 	// Suspend is how long a broker holds a pull at most. 0 is 30 s.
 	Suspend time.Duration
-	// PullRate is how many pulls a second are let through that are not the
+	// PullRate is how many pulls and POPs a second are let through that are not the
 	// answer to an answer: first ones, after errors and reconnects. 0 is 5000.
 	PullRate int
 	// MaxPops bounds the POPs held at brokers. 0 is 16384.
 	MaxPops int
-	// Deliverers is the number of goroutines that call sinks. 0 is GOMAXPROCS,
+	// Deliverers is the number of goroutines that call sinks and Pops back. 0 is GOMAXPROCS,
 	// at least 2.
 	Deliverers int
 	// RefreshEvery is how often the cluster is asked for its brokers and topics

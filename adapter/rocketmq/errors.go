@@ -10,8 +10,9 @@ var (
 	// no answer in time, connection lost after the write, an internal error of
 	// the broker, or stored but not confirmed as its configuration demands
 	// (FLUSH_DISK_TIMEOUT, FLUSH_SLAVE_TIMEOUT, SLAVE_NOT_AVAILABLE). Settle it
-	// with FindKey before sending again.
-	ErrUnknown = errors.New("message stored or not, unknown")
+	// with FindKey before sending again. The same for acknowledgements of popped
+	// messages, see AckPopped.
+	ErrUnknown = errors.New("outcome unknown")
 	// ErrNoTopic: the topic does not exist and may not be created.
 	ErrNoTopic = errors.New("no such topic")
 	// ErrDispatchList wraps what is wrong with a list of LMQ names.
@@ -25,8 +26,8 @@ var (
 	ErrIllegal = errors.New("message illegal")
 	// ErrNoBroker: the broker is not known or not connected.
 	ErrNoBroker = errors.New("broker not connected")
-	// ErrExpired: the invisible time of a popped message was over: it may have
-	// come back to its group.
+	// ErrExpired: the invisible time of a popped message is over; it comes back
+	// to its group.
 	ErrExpired = errors.New("invisible time over")
 	// ErrStopped: the client was closed.
 	ErrStopped = errors.New("rocketmq client closed")

@@ -409,6 +409,7 @@ func TestPopForgets(t *testing.T) {
 		if n := c.PopQueues(); n != 0 {
 			t.Errorf("%d queues left", n)
 		}
+		log.got()
 		if len(log.results) != 1000 || slices.ContainsFunc(log.results, func(r popResult) bool { return r.err != nil || len(r.messages) > 0 }) {
 			t.Errorf("%d results", len(log.results))
 		}

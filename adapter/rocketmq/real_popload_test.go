@@ -24,6 +24,8 @@ type popper struct {
 	once   sync.Once
 	acked  sync.WaitGroup
 	failed func(error)
+	// acknowledged may be nil.
+	acknowledged func(rocketmq.Popped, error)
 }
 
 func (p *popper) run() {
@@ -46,6 +48,9 @@ func (p *popper) next() {
 			p.c.AckPopped(m.Handle, func(err error) {
 				if err != nil {
 					p.failed(err)
+				}
+				if p.acknowledged != nil {
+					p.acknowledged(m, err)
 				}
 				p.acked.Done()
 			})
