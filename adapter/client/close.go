@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -37,7 +38,7 @@ func (c *client) end(code packet.ReasonCode, why string) bool {
 	if c.version == packet.V5 && code != packet.Success && c.welcomed.Load() {
 		d := &packet.Disconnect{Code: code.For(packet.DISCONNECT)}
 		if c.problems {
-			d.Reason = why
+			d.Reason = cmp.Or(why, code.String())
 		}
 		last = d
 	}

@@ -39,7 +39,11 @@ func (c *client) handshake() bool {
 	if c.ending.begun() || c.out.send(connack) != nil { // taken over, or draining; or it cannot even take a CONNACK
 		c.Close(packet.PacketTooLarge)
 		c.srv.forget(c)
-		c.detach(session.PartingClean) // a will is one of an accepted connection [MQTT-3.1.2-8]
+		p := c.parting()
+		if p == session.PartingLost { // a will is one of an accepted connection [MQTT-3.1.2-8]
+			p = session.PartingClean
+		}
+		c.detach(p)
 		c.announce(st)
 		return false
 	}

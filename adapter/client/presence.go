@@ -33,29 +33,33 @@ type Present struct {
 
 // about is what is known of a client beyond what serves it; it is made where somebody asks for it.
 type about struct {
-	present Present
-	auth    *authentication // nil: no enhanced authentication
-	login   identity
+	login identity
+	auth  *authentication // nil: no enhanced authentication
+	came  time.Time
+	clean bool
 }
 
 // online notes and tells that the client came.
 func (c *client) online(p *packet.Connect) {
-	pres := c.srv.deps.Presence
-	if pres == nil {
-		return
+	if pres := c.srv.deps.Presence; pres != nil {
+		a := c.known()
+		a.came, a.clean = time.Now(), p.CleanStart
+		pres.Online(c.present())
 	}
-	a := c.known()
-	a.present = Present{
-		ClientID: c.id, Username: a.login.Username, Address: c.conn.RemoteIP(), Transport: c.conn.Kind(), Version: c.version,
-		CleanStart: p.CleanStart, KeepAlive: time.Duration(c.patience) * 2 / 3, Epoch: c.epoch, At: time.Now(),
-	}
-	pres.Online(a.present)
 }
 
 // offline tells that it went.
 func (c *client) offline() {
 	if pres := c.srv.deps.Presence; pres != nil {
-		pres.Offline(c.about.present, c.reason())
+		pres.Offline(c.present(), c.reason())
+	}
+}
+
+func (c *client) present() Present {
+	a := c.about
+	return Present{
+		ClientID: c.id, Username: a.login.Username, Address: c.conn.RemoteIP(), Transport: c.conn.Kind(), Version: c.version,
+		CleanStart: a.clean, KeepAlive: time.Duration(c.patience) * 2 / 3, Epoch: c.epoch, At: a.came,
 	}
 }
 

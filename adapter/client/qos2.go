@@ -291,7 +291,7 @@ func (in *inbound) release(id uint16) error {
 			in.quota--
 		}
 	default:
-		comp.Code = packet.PacketIdentifierNotFound
+		comp.Code, comp.Reason, _ = in.c.failed(packet.PacketIdentifierNotFound, "no PUBLISH with this packet identifier waits for PUBREL")
 	}
 	if !in.persist {
 		in.mu.Unlock()

@@ -111,6 +111,16 @@ func TestWillOfTheRefused(t *testing.T) {
 		equal(t, "partings", r.store.parted(), []string{"c clean"})
 		equal(t, "published", r.store.due, []string{"old"}) // one of an earlier connection
 	})
+	run(t, Config{}, func(t *testing.T, r *rig) { // it asked for an instance that was going: another one may have it
+		r.store.onAttach = func(session.AttachRequest) (error, error) { time.Sleep(time.Second); return nil, nil }
+		q := r.dial(v5, false, nil).send(connect(v5, "c", willing5))
+		synctest.Wait()
+		go r.stop()
+		<-q.served
+		q.want("closed 8b")
+		equal(t, "partings", r.store.parted(), []string{"c moved"})
+		r.stop()
+	})
 	run(t, Config{}, func(t *testing.T, r *rig) {
 		r.store.onAttach = func(session.AttachRequest) (error, error) { return session.ErrWills, nil }
 		r.dial(v5, false, nil).send(connect(v5, "c", willing5)).want("CONNACK 97, closed 97")
