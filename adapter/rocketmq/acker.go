@@ -59,8 +59,8 @@ func newAcker(c *Client) *acker { return &acker{c: c, lanes: make(map[string]*ac
 // back then, but if the error is ErrUnknown too: the broker was asked, and it
 // may come back or not.
 //
-// A broker answers before the acknowledgement is stored: a crash just then
-// brings the message back.
+// A broker that cannot store an acknowledgement logs that and answers as if it
+// had: then, and when it crashes before its disk has it, the message comes back.
 func (c *Client) AckPopped(h Handle, done func(error)) { c.acker.add(h, done) }
 
 func (a *acker) add(h Handle, done func(error)) {
