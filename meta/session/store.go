@@ -7,14 +7,20 @@ import (
 
 // Store keeps sessions. Implementations are safe for concurrent use.
 type Store interface {
-	// Attach makes the caller the owner of the client id in one round trip: new epoch, previous state returned.
+	// Attach makes the caller the owner of the client id in one round trip: new epoch, previous state returned. With a will
+	// it may be refused with ErrWills; nothing was changed then.
+	//
+	// Of earlier connections' wills, State.Wills are those whose time comes with this one: that of the connection that is
+	// taken over, unless it has a delay and the session is resumed, and one that is delayed, unless the session is resumed;
+	// these are deleted [MQTT-3.1.3-9], as is one that is kept back (PartingMoved).
 	Attach(ctx context.Context, r AttachRequest) (State, error)
 	// Write applies the changes in one pipeline, each atomic for its session; the result has one error (or nil) per
 	// change: ErrFenced when the epoch is stale. A transport error leaves the outcome unknown; repeating is harmless.
 	Write(ctx context.Context, changes []Change) []error
 	// Detach ends the ownership. With a session expiry of 0 the session is deleted and its subscriptions returned,
-	// otherwise it is kept until its expiry. p says what becomes of the will. A stale epoch is ErrFenced and changes
-	// nothing.
+	// otherwise it is kept until its expiry. p says what becomes of the will: one that is due at once is in Ended.Wills. A
+	// stale epoch is ErrFenced and changes nothing. A repeat with the same epoch, whatever its p, gets the same answer as
+	// long as the session was not settled, expired or attached again, and its wills not placed.
 	Detach(ctx context.Context, clientID string, e Epoch, p Parting) (Ended, error)
 }
 
@@ -34,9 +40,11 @@ type Instances interface {
 // instances at once: each session is ended by exactly one of them.
 type Sweeper interface {
 	// Orphans detaches sessions owned by a dead instance, as if their connections had ended, without a DISCONNECT, when
-	// its heartbeat did. Every session that this call detached is returned, those that go on existing too.
+	// its heartbeat did. Every session that this call detached is returned, those that go on existing too, with the wills
+	// that are due by then.
 	Orphans(ctx context.Context, instance string, limit int) (ended []Ended, more bool, err error)
-	// Expired deletes detached sessions whose expiry has passed at now, and hands out wills whose time has come.
+	// Expired deletes detached sessions whose expiry has passed at now, and hands out wills whose time has come and those
+	// whose claim has lapsed. An entry with wills alone is not Over: its session goes on, or was settled long ago.
 	Expired(ctx context.Context, now time.Time, limit int) (ended []Ended, more bool, err error)
 	// Settled says that the holdings of an ended session were released; until then it is handed out again.
 	Settled(ctx context.Context, clientIDs []string) error

@@ -42,7 +42,7 @@ type DueWill struct {
 	ID       string           // of this will among those of the client id
 	Claim    string           // tells this claim from earlier and later ones
 	Message  *message.Message // Key is set
-	Repeat   bool             // an earlier claimant may have published it: look it up first
+	Repeat   bool             // an earlier claimant may have published it, having recorded Place: look it up first
 	Since    time.Time        // with Repeat: when the earlier one recorded Place
 	Place    *message.Place   // with Repeat: where the earlier one was about to send it
 }
