@@ -6,20 +6,32 @@
 //
 // What is kept where:
 //
-//	connect.go    CONNECT: what is checked, refused, agreed and taken over
+//	connect.go    CONNECT: what is checked, refused and taken over; agree.go what is agreed
 //	login.go      who the client is, and what it may do
 //	enhanced.go   AUTH: enhanced authentication and re-authentication
 //	will.go       the will, and what becomes of it at the end of the connection
 //	claim.go      one connection of a client id on this instance
 //	client.go     the packets of an attached client
 //	publish.go    PUBLISH: topic, alias, permission, outcome
-//	inbound.go    places in flight, acknowledgements of QoS 1
-//	qos2.go       packet ids of QoS 2; idset.go those that only wait for PUBREL
+//	inbound.go    places in flight; ack.go acknowledgements, in the order of ackqueue.go
+//	qos2.go       packet ids of QoS 2; record.go what is written of them; idset.go those that only wait for PUBREL
 //	subscribe.go  SUBSCRIBE and UNSUBSCRIBE
 //	output.go     bytes to the client; alias.go the topic aliases among them
 //	close.go      ways to end, leave.go what follows; undone.go what of that has to be tried again
 //	server.go     all clients: keep alive, pings, age; drain.go their end
 //	presence.go   who came and went
+//
+// Where the specifications leave a choice:
+//
+//   - A PUBLISH that is not allowed is answered with 0x87 where an acknowledgement can say so; with QoS 0, and before 5.0,
+//     the connection ends: nothing is acknowledged that is not stored [3.1.1 MQTT-3.3.5-2].
+//   - A message that could not be retained is published all the same. 5.0 clients are told with 0x97; older ones get the
+//     ordinary acknowledgement, and the log says it.
+//   - The Payload Format Indicator is checked, for wills too: 0x99.
+//   - Shared subscriptions are served before 5.0 as well.
+//   - A connection that is renewed for its age gets 0x9C, one of an instance that stops 0x8B; wills then wait for the
+//     client to come back (session.PartingMoved).
+//   - The stream of a client that said DISCONNECT is closed once its session is released: what it does next, it does after.
 //
 // Locks: client.mu and output.mu are leaves with respect to each other; neither is held while a dependency is called,
 // except that deliver calls Send and Full under its session lock. An ackQueue's lock is taken before inbound.mu and

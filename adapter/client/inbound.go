@@ -1,7 +1,6 @@
 package client
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,79 +109,6 @@ func (in *inbound) left(bytes int) {
 	in.count--
 	in.bytes -= bytes
 	in.wakeLocked()
-}
-
-// publish0 publishes at most once.
-func (in *inbound) publish0(m *message.Message) {
-	size := len(m.Payload)
-	in.c.lane.Publish(&message.Publication{Message: m, Done: func(_ message.Result, err error) {
-		in.left(size)
-		if errors.Is(err, message.ErrNotRetained) {
-			in.c.srv.warn("a message was not retained", "client_id", in.c.id, "error", err)
-		}
-	}})
-}
-
-// publish1 publishes at least once: PUBACK after the broker's acknowledgement.
-func (in *inbound) publish1(id uint16, m *message.Message) {
-	slot, size := in.reserve(1), len(m.Payload)
-	in.c.lane.Publish(&message.Publication{Message: m, Done: func(r message.Result, err error) {
-		in.left(size)
-		code, why, ok := in.c.outcome(r, err)
-		if ok {
-			in.pubacks.fill(slot, &packet.Puback{PacketID: id, Code: code, Reason: why}, in.puback)
-		}
-	}})
-}
-
-// refuse answers a PUBLISH that has entered and goes no further; its packet id is free [MQTT-4.3.3-9].
-func (in *inbound) refuse(p *packet.Publish, code packet.ReasonCode, why string) {
-	slot := in.reserve(p.QoS)
-	in.left(len(p.Payload))
-	if p.QoS == 1 {
-		in.pubacks.fill(slot, &packet.Puback{PacketID: p.PacketID, Code: code, Reason: why}, in.puback)
-		return
-	}
-	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: p.PacketID, Code: code, Reason: why}, in.pubrec)
-}
-
-// reserve takes the place of an acknowledgement among those of its QoS. A PUBLISH of QoS 1 counts against Receive
-// Maximum until it is acknowledged; those of QoS 2 are counted by their packet ids.
-func (in *inbound) reserve(qos byte) uint64 {
-	in.mu.Lock()
-	in.acks++
-	if qos == 1 {
-		in.quota++
-	}
-	in.mu.Unlock()
-	if qos == 1 {
-		return in.pubacks.reserve()
-	}
-	return in.pubrecs.reserve()
-}
-
-// puback sends a PUBACK whose turn has come; the client may go on before it can know.
-func (in *inbound) puback(p packet.Packet) {
-	in.mu.Lock()
-	in.quota--
-	in.answered()
-	in.mu.Unlock()
-	in.c.Send(p)
-}
-
-// pubrec sends a PUBREC whose turn has come.
-func (in *inbound) pubrec(p packet.Packet) {
-	in.mu.Lock()
-	in.answered()
-	in.mu.Unlock()
-	in.c.Send(p)
-}
-
-// answered counts an acknowledgement less. Called under in.mu.
-func (in *inbound) answered() {
-	if in.acks--; in.acks == maxAcks-1 {
-		in.wakeLocked()
-	}
 }
 
 // close ends what still waits; nothing is written any more.

@@ -1,0 +1,59 @@
+package client
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config tunes a Server; the zero value is sane.
+type Config struct {
+	Instance         string        // id of this instance
+	MaxPacketSize    int           // bytes, default 262,144
+	ReceiveMaximum   int           // unacknowledged QoS 1 and 2 PUBLISHes a client may have, default 64
+	InFlight         int           // publications of one client on their way to the log, any QoS; beyond, reading pauses. Default 128
+	KeepAliveMax     time.Duration // granted to 5.0 clients, default 300 s
+	SessionExpiryMax time.Duration // default 168 h, negative: sessions end with their connections
+	MaxSubscriptions int           // per client, default 1,000
+	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
+	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
+	Redis            time.Duration // bound on one call of the session store, default 5 s
+	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 4 s; over 1 s
+	WriteTimeout     time.Duration // bound on one write to a client, default 30 s
+	AuthTimeout      time.Duration // bound on one enhanced authentication, default 10 s
+	PingAfter        time.Duration // a WebSocket on which nothing moved for so long is sent a ping; 0 = never
+	ResponseInfo     string        // Response Information for 5.0 clients that ask for it; "" = none
+	Logger           *slog.Logger
+	Register         prometheus.Registerer
+}
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	dur := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&c.MaxPacketSize, 262144)
+	def(&c.ReceiveMaximum, 64)
+	def(&c.InFlight, 128)
+	def(&c.MaxSubscriptions, 1000)
+	def(&c.TopicAliases, 32)
+	dur(&c.KeepAliveMax, 300*time.Second)
+	if c.SessionExpiryMax == 0 {
+		c.SessionExpiryMax = 168 * time.Hour
+	}
+	dur(&c.Redis, 5*time.Second)
+	dur(&c.RepeatWait, 4*time.Second)
+	dur(&c.WriteTimeout, 30*time.Second)
+	dur(&c.AuthTimeout, 10*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
