@@ -99,6 +99,12 @@ func newSubject(t testing.TB, f *fleet, seed uint64) *subject {
 // step does one thing at random.
 func (s *subject) step() {
 	s.clock++
+	if s.hold && len(s.open) > 40 { // well below Receive Maximum
+		s.hold = false
+		if s.link != nil {
+			s.acknowledge()
+		}
+	}
 	if s.link == nil {
 		switch s.random.IntN(3) {
 		case 0:
@@ -108,7 +114,9 @@ func (s *subject) step() {
 		}
 		return
 	}
-	switch s.random.IntN(14) {
+	what := s.random.IntN(14)
+	s.t.Logf("step %d: %d, %d open, subscribed %v", s.clock, what, len(s.open), s.subs)
+	switch what {
 	case 0, 1:
 		s.subscribe()
 	case 2:
@@ -156,6 +164,7 @@ func (s *subject) connect() {
 		s.will = fmt.Sprintf("will %d", s.clock)
 		c.Will = &packet.Will{Topic: s.f.topic("own/will"), Payload: []byte(s.will), QoS: 2}
 	}
+	s.t.Logf("step %d: CONNECT at %s, clean %v, will %q", s.clock, addr, c.CleanStart, s.will)
 	s.link = dialed(s.t, addr, s.v)
 	ack := s.link.connect(s.t, c)
 	if old != nil {
@@ -463,6 +472,7 @@ func covers(filter, name string) bool {
 // receive compares an arrival with the model.
 func (s *subject) receive(p *packet.Publish) {
 	s.t.Helper()
+	s.t.Logf("PUBLISH %s %q QoS %d packet id %d DUP %v RETAIN %v", p.Topic, p.Payload, p.QoS, p.PacketID, p.DUP, p.Retain)
 	name := string(p.Payload)
 	if p.Retain {
 		name += " retained"
