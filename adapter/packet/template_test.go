@@ -175,3 +175,16 @@ func TestDirections(t *testing.T) {
 	check(server, false, true)
 	check(both, true, true)
 }
+
+// TestTemplateTopic: the topic alone, in every version.
+func TestTemplateTopic(t *testing.T) {
+	for _, v := range []Version{V31, V311, V5} {
+		tp, err := NewTemplate(&Publish{Topic: "a/b", Payload: []byte("x")}, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(tp.Topic()); got != "a/b" {
+			t.Errorf("%v: %q", v, got)
+		}
+	}
+}
