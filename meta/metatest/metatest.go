@@ -25,6 +25,7 @@ type Store interface {
 	session.Wills
 	session.Viewer
 	registry.Store
+	registry.Groups
 }
 
 // Backend is one set of data under test, and what a test does to it from outside.

@@ -13,5 +13,6 @@ func TestContract(t *testing.T) {
 		t.Run("Wills", func(t *testing.T) { metatest.Wills(t, backends(open)) })
 		t.Run("Words", func(t *testing.T) { metatest.Words(t, backends(open)) })
 		t.Run("Registry", func(t *testing.T) { metatest.Registry(t, backends(open)) })
+		t.Run("Groups", func(t *testing.T) { metatest.Groups(t, backends(open)) })
 	})
 }
