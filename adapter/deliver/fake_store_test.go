@@ -129,11 +129,13 @@ type fakeRegistry struct {
 	registry.Store
 	mu    sync.Mutex // protects the fields below
 	holds map[[2]string]registry.Hold
+	lives map[string]*fakeLife // of shared subscription groups, by whole filter
+	ended func(filter string, l registry.Life)
 	fail  error
 }
 
 func newFakeRegistry() *fakeRegistry {
-	return &fakeRegistry{holds: map[[2]string]registry.Hold{}}
+	return &fakeRegistry{holds: map[[2]string]registry.Hold{}, lives: map[string]*fakeLife{}}
 }
 
 func newer(a, b registry.Hold) bool { return a.Epoch > b.Epoch || a.Epoch == b.Epoch && a.Seq > b.Seq }
@@ -160,6 +162,7 @@ func (r *fakeRegistry) Release(_ context.Context, holds []registry.Hold) error {
 	for _, h := range holds {
 		if k := [2]string{h.Filter, h.ClientID}; !newer(r.holds[k], h) {
 			delete(r.holds, k)
+			r.left(h.Filter)
 		}
 	}
 	return nil
@@ -177,8 +180,8 @@ func (r *fakeRegistry) match(name string) []string {
 	defer r.mu.Unlock()
 	var lmqs []string
 	for _, h := range r.holds {
-		if topic.Match(h.Filter, name) {
-			lmqs = append(lmqs, topic.LMQ(h.Filter))
+		if _, filter, _, _ := topic.ParseShared(h.Filter); topic.Match(filter, name) {
+			lmqs = append(lmqs, topic.LMQ(filter))
 		}
 	}
 	slices.Sort(lmqs)

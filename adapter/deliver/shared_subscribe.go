@@ -56,6 +56,7 @@ func (s *Session) joinGroups(ctx context.Context, asks []asked, refused refusals
 				refused[a.Filter] = packet.QuotaExceeded
 			}
 			s.hub.cfg.Logger.Warn("joining a shared subscription group failed", "client_id", s.clientID, "filter", a.Filter, "error", err)
+			s.hub.leaveShare(a.share)
 			back = append(back, a)
 			continue
 		}
