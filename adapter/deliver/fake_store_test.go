@@ -24,6 +24,7 @@ type fakeStore struct {
 	fail     func(session.Change) (before, after bool)     // fail without, or after, applying
 	wrote    func(id string, s *stored, c *session.Change) // nil: nobody looks
 	writes   int
+	epochs   session.Epoch // the last one given; no two connections have the same
 }
 
 type stored struct {
@@ -50,7 +51,8 @@ func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.
 		}
 		f.sessions[r.ClientID] = s
 	}
-	s.epoch++
+	f.epochs++
+	s.epoch = f.epochs
 	st := session.State{
 		ClientID: r.ClientID, Epoch: s.epoch, Present: present, PacketIDs: s.ids, NextSeq: 1, NextOrder: 1,
 		Subscriptions: slices.Collect(maps.Values(s.subs)), Cursors: slices.Collect(maps.Values(s.cursors)),
