@@ -576,3 +576,50 @@ func TestSharedFair(t *testing.T) {
 		})
 	}
 }
+
+// TestSharedTiming ends a connection at every moment around a delivery: a QoS 1 message comes, a QoS 2 message comes once.
+func TestSharedTiming(t *testing.T) {
+	for qos := byte(1); qos <= 2; qos++ {
+		for _, crash := range []bool{false, true} {
+			for d := time.Duration(0); d < 8*time.Millisecond; d += 100 * time.Microsecond {
+				inShared(t, Config{}, func(t *testing.T, w *sharedWorld) {
+					one, two := w.on(0, "one"), w.on(1, "two")
+					one.subscribe(t, qos, "$share/g/t")
+					two.subscribe(t, qos, "$share/g/t")
+					two.link.drain(true)
+					two.Wake()
+					time.Sleep(5 * time.Second) // no POP is held for it any more
+					first, second := newClient(t, packet.V5, 64), newClient(t, packet.V5, 64)
+					first.connected()
+					second.connected()
+					w.publish("t", qos, "a")
+					for at := time.Duration(0); at < d; at += 100 * time.Microsecond {
+						first.finish(one, one.link)
+						time.Sleep(100 * time.Microsecond)
+					}
+					first.finish(one, one.link)
+					old := one
+					if crash {
+						w.crash(one)
+						one = w.on(0, "one")
+						old.leave(t)
+					} else {
+						one.leave(t)
+						one = w.on(0, "one")
+					}
+					first.connected()
+					two.link.drain(false)
+					two.Wake()
+					for range 60 {
+						first.finish(one, one.link)
+						second.finish(two, two.link)
+						time.Sleep(time.Second)
+					}
+					if n := first.got["a"] + second.got["a"]; n == 0 || n > 1 && qos == 2 {
+						t.Errorf("QoS %d, crash %v, after %v: came %d times", qos, crash, d, n)
+					}
+				})
+			}
+		}
+	}
+}
