@@ -623,3 +623,37 @@ func TestSharedTiming(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedNoRoom: nothing is asked for while no member has room.
+func TestSharedNoRoom(t *testing.T) {
+	inShared(t, Config{Window: 2}, func(t *testing.T, w *sharedWorld) {
+		one := w.clean(0, "one")
+		one.subscribe(t, 1, "$share/g/t")
+		held := func() int {
+			w.log.mu.Lock()
+			defer w.log.mu.Unlock()
+			return w.views[0].held
+		}
+		w.settled()
+		if n := held(); n != 1 {
+			t.Errorf("%d POPs with room", n)
+		}
+		one.link.drain(true)
+		one.Wake()
+		time.Sleep(5 * time.Second)
+		if n := held(); n != 0 {
+			t.Errorf("%d POPs while the link is full", n)
+		}
+		one.link.drain(false)
+		one.Wake()
+		w.publish("t", 1, "a", "b", "c")
+		time.Sleep(5 * time.Second)
+		wantAll(t, "window", got(one), "a/1", "b/1")
+		if n := held(); n != 0 {
+			t.Errorf("%d POPs while the window is full", n)
+		}
+		one.Puback(2)
+		w.settled()
+		wantAll(t, "room", got(one), "c/1")
+	})
+}

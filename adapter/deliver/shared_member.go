@@ -71,6 +71,7 @@ func (s *Session) offerRoomTo(m *member) {
 	for {
 		free := s.freeFor(m.sub)
 		if free == 0 {
+			m.share.delist(m)
 			return
 		}
 		c := m.share.enlist(m, free)
