@@ -269,8 +269,8 @@ func inShared(t *testing.T, cfg Config, test func(t *testing.T, w *sharedWorld))
 		test(t, w)
 		for i, in := range w.instances {
 			in.end()
-			if len(in.hub.shares) > 0 || len(in.hub.keeper.list) > 0 {
-				t.Errorf("%d groups and %d messages left", len(in.hub.shares), len(in.hub.keeper.list))
+			if len(in.hub.shares) > 0 || in.hub.keeper.due.Len() > 0 {
+				t.Errorf("%d groups and %d messages left", len(in.hub.shares), in.hub.keeper.due.Len())
 			}
 			w.log.mu.Lock()
 			if n := w.views[i].held; n > 0 {

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"container/list"
 	"context"
 	"slices"
 	"sync"
@@ -31,7 +32,7 @@ type share struct {
 	life    registry.Life
 	group   string // the RocketMQ consumer group of this life, "" while it is not known
 	poppers []*popper
-	line    []*member // those who have room, next first
+	line    list.List // of *member: those who have room, next first
 	pending []*claim  // what no member had room for in the end; nothing is asked for meanwhile
 	timer   *time.Timer
 	acking  int // acknowledgements of messages that count in nobody's window
@@ -45,8 +46,8 @@ type member struct {
 	share   *share
 
 	// Protected by share.mu.
-	queued bool // in share.line
-	free   int  // messages that it had room for when it was last asked
+	at   *list.Element // in share.line, nil if it is not
+	free int           // messages that it had room for when it was last asked
 }
 
 // useShare returns the share of a filter with one more user. Beyond limit shares no further one is made and nil returned.
@@ -125,9 +126,9 @@ func (sh *share) open(brokers []string) {
 		if slices.ContainsFunc(sh.poppers, func(p *popper) bool { return p.broker == b }) {
 			continue
 		}
-		p := &popper{share: sh, broker: b}
+		p := &popper{share: sh, broker: b, lanes: 1}
 		sh.poppers = append(sh.poppers, p)
-		sh.hub.spawn(p.run)
+		sh.hub.spawn(func() { p.run(true) })
 	}
 }
 
@@ -145,9 +146,8 @@ func (sh *share) enlist(m *member, free int) *claim {
 		return c
 	}
 	m.free = free
-	if !m.queued && !sh.closed {
-		m.queued = true
-		sh.line = append(sh.line, m)
+	if m.at == nil && !sh.closed {
+		m.at = sh.line.PushBack(m)
 	}
 	sh.room.Broadcast()
 	return nil
@@ -157,14 +157,12 @@ func (sh *share) enlist(m *member, free int) *claim {
 func (sh *share) next() *member {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if len(sh.line) == 0 {
+	first := sh.line.Front()
+	if first == nil {
 		return nil
 	}
-	m := sh.line[0]
-	copy(sh.line, sh.line[1:])
-	sh.line[len(sh.line)-1] = nil
-	sh.line = sh.line[:len(sh.line)-1]
-	m.queued = false
+	m := sh.line.Remove(first).(*member)
+	m.at = nil
 	return m
 }
 
@@ -185,9 +183,9 @@ func (sh *share) repark(c *claim) {
 func (sh *share) delist(m *member) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if m.queued {
-		m.queued = false
-		sh.line = without(sh.line, m)
+	if m.at != nil {
+		sh.line.Remove(m.at)
+		m.at = nil
 	}
 }
 
@@ -196,7 +194,7 @@ func (sh *share) delist(m *member) {
 func (sh *share) park(c *claim) (parked, closed bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.closed || len(sh.line) > 0 {
+	if sh.closed || sh.line.Len() > 0 {
 		return false, sh.closed
 	}
 	sh.pending = append(sh.pending, c)

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"container/list"
 	"sync"
 	"time"
 )
@@ -13,11 +14,11 @@ type claim struct {
 	broker string
 
 	// Protected by keeper.mu.
-	handle  Handle
-	over    bool
-	busy    bool   // its time is being prolonged
-	after   func() // what to do then; it has the new handle
-	waiting bool   // in keeper.list
+	handle Handle
+	over   bool
+	busy   bool          // its time is being prolonged
+	after  func()        // what to do then; it has the new handle
+	at     *list.Element // in keeper.due, nil if it is not
 }
 
 // ack acknowledges the message to its group. done, if not nil, is called with the outcome from any goroutine, also before
@@ -73,7 +74,7 @@ type keeper struct {
 	hub *Hub
 
 	mu     sync.Mutex // protects the fields below, and those of claims
-	list   []*claim   // ascending by the time of their handles
+	due    list.List  // of *claim, ascending by the time of their handles
 	timer  *time.Timer
 	closed bool
 }
@@ -95,33 +96,29 @@ func (k *keeper) add(c *claim) {
 	if k.closed {
 		return
 	}
-	at := c.handle.Until()
-	i := len(k.list)
-	for i > 0 && k.list[i-1].handle.Until().After(at) {
-		i--
+	before := k.due.Back()
+	for before != nil && before.Value.(*claim).handle.Until().After(c.handle.Until()) {
+		before = before.Prev()
 	}
-	k.list = append(k.list, nil)
-	copy(k.list[i+1:], k.list[i:])
-	k.list[i], c.waiting = c, true
-	if i == 0 {
-		k.arm()
+	if before != nil {
+		c.at = k.due.InsertAfter(c, before)
+		return
 	}
+	c.at = k.due.PushFront(c)
+	k.arm()
 }
 
 // remove takes c out of the list. Called under k.mu.
 func (k *keeper) remove(c *claim) {
-	if !c.waiting {
-		return
-	}
-	c.waiting = false
-	if k.list = without(k.list, c); len(k.list) == 0 {
-		k.list = nil
+	if c.at != nil {
+		k.due.Remove(c.at)
+		c.at = nil
 	}
 }
 
 // arm sets the timer for the first claim. Called under k.mu.
 func (k *keeper) arm() {
-	d := max(time.Until(k.list[0].handle.Until())-k.margin(), 0)
+	d := max(time.Until(k.due.Front().Value.(*claim).handle.Until())-k.margin(), 0)
 	if k.timer == nil {
 		k.timer = time.AfterFunc(d, k.tick)
 		return
@@ -133,14 +130,14 @@ func (k *keeper) arm() {
 func (k *keeper) tick() {
 	limit := time.Now().Add(k.margin())
 	k.mu.Lock()
-	n := 0
-	for n < len(k.list) && !k.list[n].handle.Until().After(limit) {
-		k.list[n].waiting, k.list[n].busy = false, true
-		n++
+	var due []*claim
+	for e := k.due.Front(); e != nil && !e.Value.(*claim).handle.Until().After(limit); e = k.due.Front() {
+		c := e.Value.(*claim)
+		k.remove(c)
+		c.busy = true
+		due = append(due, c)
 	}
-	due := k.list[:n:n]
-	k.list = append([]*claim(nil), k.list[n:]...)
-	if len(k.list) > 0 && !k.closed {
+	if k.due.Len() > 0 {
 		k.arm()
 	}
 	k.mu.Unlock()
@@ -174,7 +171,8 @@ func (k *keeper) prolonged(c *claim, h Handle, err error) {
 func (k *keeper) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.closed, k.list = true, nil
+	k.closed = true
+	k.due.Init()
 	if k.timer != nil {
 		k.timer.Stop()
 	}

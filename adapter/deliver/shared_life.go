@@ -13,7 +13,7 @@ import (
 
 const (
 	// beginLease is how long the beginning of a group may take before another member takes over.
-	beginLease = 10 * time.Second
+	beginLease = 5 * time.Second
 	// beginAgain is about how often a member asks whether the group has been begun by another one.
 	beginAgain = 10 * time.Millisecond
 	// renewEvery is about how often a share makes sure that its group is still the one it knows.

@@ -78,7 +78,7 @@ func (s *Session) offerRoomTo(m *member) {
 		if c == nil {
 			return
 		}
-		switch s.take1(m, c) {
+		switch s.accept(m, c) {
 		case offerUnfit:
 			m.share.settle(c)
 		case offerFull: // nothing of the session's counts has changed, so this is rare
@@ -117,15 +117,15 @@ func (s *Session) offer(m *member, c *claim) offering {
 	if m.sub.member != m || s.closed {
 		return offerFull
 	}
-	o := s.take1(m, c)
+	o := s.accept(m, c)
 	if o == offerTaken {
 		s.offerRoomTo(m)
 	}
 	return o
 }
 
-// take1 sends a popped message to the client, or has it written first. Called under s.mu.
-func (s *Session) take1(m *member, c *claim) offering {
+// accept sends a popped message to the client, or has it written first. Called under s.mu.
+func (s *Session) accept(m *member, c *claim) offering {
 	e, sub := c.entry, m.sub
 	qos := min(e.Message.QoS, sub.QoS)
 	if s.link.Full() || s.walkHolds() || qos > 0 && !s.out.room(s) {

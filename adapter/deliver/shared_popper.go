@@ -13,15 +13,29 @@ const (
 	popWait = 2 * time.Second
 	// popDeep is how many messages each member is asked for while there are many.
 	popDeep = 8
+	// maxLanes bounds the POPs of one popper in flight.
+	maxLanes = 4
 	// maxAcking bounds acknowledgements under way of messages that count in nobody's window.
 	maxAcking = 256
 )
 
-// popper asks one broker for messages of a share, one POP after the other.
+// popper asks one broker for messages of a share. As a POP that waits at the broker gets one message at a time, and the
+// brokers serve those who wait in turn, it has several POPs in flight if there are several members with room.
 type popper struct {
 	share  *share
 	broker string
-	rest   int64 // messages that the broker had beside those it gave us last
+
+	// Protected by share.mu.
+	lanes int   // POPs in flight, or about to be: goroutines of run
+	asked int   // messages that those in flight ask for
+	rest  int64 // messages that the broker had beside those it gave us last
+}
+
+// order is one POP to be made.
+type order struct {
+	group string
+	life  registry.Life
+	n     int
 }
 
 // popAnswer is the outcome of a POP.
@@ -31,18 +45,17 @@ type popAnswer struct {
 	err  error
 }
 
-// run pops until the share ends.
-func (p *popper) run() {
+// run pops one after the other: the first lane until the share ends, others while there is enough to ask for.
+func (p *popper) run(first bool) {
 	for fails := 0; ; {
-		group, life, n := p.share.wanted(p)
-		if n == 0 {
+		o, ok := p.next(first)
+		if !ok {
 			return
 		}
-		a := p.pop(group, n)
-		p.rest = a.rest
-		p.share.hub.metrics.shared.popped.Add(float64(len(a.got)))
+		a := p.pop(o)
+		p.answered(o, a)
 		for _, m := range a.got {
-			p.hand(life, m)
+			p.hand(o.life, m)
 		}
 		if fails++; a.err == nil {
 			fails = 0
@@ -55,12 +68,63 @@ func (p *popper) run() {
 	}
 }
 
-// pop asks for up to n messages.
-func (p *popper) pop(group string, n int) popAnswer {
+// next says what to ask for. The first lane waits until members here have room. ok is false at the lane's end.
+func (p *popper) next(first bool) (o order, ok bool) {
+	sh := p.share
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for !sh.closed && sh.hub.ctx.Err() == nil {
+		n, one := sh.wanted(p)
+		if n > one && p.lanes < maxLanes {
+			p.lanes++
+			sh.hub.spawn(func() { p.run(false) })
+		}
+		if n > 0 {
+			n = min(n, one)
+			p.asked += n
+			return order{sh.group, sh.life, n}, true
+		}
+		if !first {
+			break
+		}
+		sh.room.Wait()
+	}
+	p.lanes--
+	return o, false
+}
+
+// wanted says how many messages to ask for beside those that are asked for, and with how many in one POP: as many as there
+// are members with room, and a multiple of that while there are many. So each member gets about the same, wherever it is
+// connected. Called under sh.mu.
+func (sh *share) wanted(p *popper) (n, one int) {
+	if len(sh.pending) > 0 || sh.acking >= maxAcking {
+		return 0, 0
+	}
+	each := int(min(max(p.rest/popDeep, 1), popDeep))
+	for e := sh.line.Front(); e != nil && n-p.asked < maxLanes*maxPop; e = e.Next() {
+		n += min(e.Value.(*member).free, each)
+	}
+	one = (min(sh.line.Len(), maxPop*maxLanes) + maxLanes - 1) / maxLanes * each
+	return n - p.asked, min(one, maxPop)
+}
+
+// answered takes note of the answer to a POP.
+func (p *popper) answered(o order, a popAnswer) {
+	p.share.hub.metrics.shared.popped.Add(float64(len(a.got)))
+	p.share.mu.Lock()
+	defer p.share.mu.Unlock()
+	p.asked -= o.n
+	if a.err == nil {
+		p.rest = a.rest
+	}
+}
+
+// pop makes one POP.
+func (p *popper) pop(o order) popAnswer {
 	sh := p.share
 	done := make(chan popAnswer, 1)
 	cancel := sh.hub.cfg.Shared.Pops.Pop(PopRequest{
-		Ref: Ref{p.broker, sh.lmq}, Group: group, Max: n, Invisible: sh.hub.cfg.Shared.Invisible, Wait: popWait,
+		Ref: Ref{p.broker, sh.lmq}, Group: o.group, Max: o.n, Invisible: sh.hub.cfg.Shared.Invisible, Wait: popWait,
 	}, func(got []Popped, rest int64, err error) { done <- popAnswer{got, rest, err} })
 	select {
 	case a := <-done:
@@ -69,27 +133,6 @@ func (p *popper) pop(group string, n int) popAnswer {
 		cancel()
 		return <-done
 	}
-}
-
-// wanted waits until members here have room and says how many messages to ask for: as many as there are members with
-// room, and a multiple of that while there are many. So each member gets about the same, wherever it is connected. 0 is
-// the end.
-func (sh *share) wanted(p *popper) (group string, life registry.Life, n int) {
-	each := int(min(max(p.rest/popDeep, 1), popDeep))
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for !sh.closed && sh.hub.ctx.Err() == nil {
-		if len(sh.pending) == 0 && sh.acking < maxAcking {
-			for _, m := range sh.line {
-				n += min(m.free, each)
-			}
-		}
-		if n > 0 {
-			return sh.group, sh.life, min(n, maxPop)
-		}
-		sh.room.Wait()
-	}
-	return "", registry.Life{}, 0
 }
 
 // hand gives a popped message to a member, or settles it if it is for none.
