@@ -97,6 +97,20 @@ func (s *Session) collectSubs(ch *session.Change) {
 	s.dropSubs, s.setSubs = nil, nil
 }
 
+// sendWrittenReleases sends the PUBRELs that were written, in the order of the list: that of their PUBRECs
+// [MQTT-4.6.0-4]. Called under s.mu.
+func (s *Session) sendWrittenReleases(flights []*flight) {
+	if s.closed {
+		return
+	}
+	for _, f := range flights {
+		if s.out.flights[f.PacketID] == f && f.state == flightReleasing {
+			f.state = flightReleased
+			s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
+		}
+	}
+}
+
 // written lets go what waited for its entry to be kept.
 func (s *Session) written(flights []*flight, reserved uint64, err error) {
 	if err != nil { // the writer gives the session up, or the connection is closing
@@ -105,6 +119,7 @@ func (s *Session) written(flights []*flight, reserved uint64, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.sendWrittenReleases(flights)
 	sortByOrder(flights)
 	for _, f := range flights {
 		if f.claim != nil && f.state == flightWriting {
@@ -115,19 +130,10 @@ func (s *Session) written(flights []*flight, reserved uint64, err error) {
 		return
 	}
 	for _, f := range flights {
-		if s.out.flights[f.PacketID] != f {
+		if s.out.flights[f.PacketID] != f || f.state != flightWriting || isShared(f.Filter) { // own does shared ones
 			continue
 		}
-		switch f.state {
-		case flightWriting:
-			if isShared(f.Filter) {
-				continue // own does it
-			}
-			s.sendEntry(f, false)
-		case flightReleasing:
-			f.state = flightReleased
-			s.link.Send(&packet.Pubrel{PacketID: f.PacketID})
-		}
+		s.sendEntry(f, false)
 	}
 	if reserved > s.out.reserved {
 		s.out.reserved = reserved
