@@ -37,6 +37,7 @@ type popGroup struct {
 	next int64          // offset of the next message
 	back []*Entry       // came back
 	out  map[int]popOut // with somebody
+	line []*bool        // POPs that wait, served in their order
 }
 
 type popOut struct {
@@ -150,17 +151,23 @@ func (v *popView) popped(r PopRequest, over time.Time, cancelled *bool) (got []P
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before, after := v.fails()
-	if before {
+	if before || v.dead {
 		return nil, 0, errPop
 	}
+	g := v.group(popGroupKey{r.Group, r.Ref})
+	g.line = append(g.line, cancelled)
+	defer func() {
+		g.line = without(g.line, cancelled)
+		l.cond.Broadcast()
+	}()
 	for {
 		switch {
 		case *cancelled:
 			return nil, 0, context.Canceled
 		case v.dead:
 			return nil, 0, errPop
-		case !l.brokers[r.Broker].down:
-			got, rest = v.group(popGroupKey{r.Group, r.Ref}).take(r.Max, r.Invisible)
+		case !l.brokers[r.Broker].down && g.line[0] == cancelled:
+			got, rest = g.take(r.Max, r.Invisible)
 		}
 		if after && len(got) > 0 { // they come back in their time
 			return nil, 0, errPop
@@ -326,6 +333,7 @@ func (w *sharedWorld) expire(id string) {
 	w.store.mu.Lock()
 	s := w.store.sessions[id]
 	delete(w.store.sessions, id)
+	w.store.past[id] = s.epoch
 	w.store.mu.Unlock()
 	for _, sub := range s.subs {
 		w.release(id, sub)

@@ -20,11 +20,17 @@ var errNoRoute = errors.New("no route to the store")
 type fakeStore struct {
 	mu       sync.Mutex // protects the fields below
 	sessions map[string]*stored
-	dead     map[session.Epoch]bool                        // writes of these connections get lost on the way
+	dead     map[connection]bool                           // writes of these connections get lost on the way
 	fail     func(session.Change) (before, after bool)     // fail without, or after, applying
 	wrote    func(id string, s *stored, c *session.Change) // nil: nobody looks
 	writes   int
-	epochs   session.Epoch // the last one given; no two connections have the same
+	past     map[string]session.Epoch // the last one of sessions that ended
+}
+
+// connection names one over the sessions of a client id.
+type connection struct {
+	clientID string
+	epoch    session.Epoch
 }
 
 type stored struct {
@@ -36,7 +42,7 @@ type stored struct {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{sessions: map[string]*stored{}, dead: map[session.Epoch]bool{}}
+	return &fakeStore{past: map[string]session.Epoch{}, sessions: map[string]*stored{}, dead: map[connection]bool{}}
 }
 
 // Attach implements session.Store.
@@ -51,8 +57,7 @@ func (f *fakeStore) Attach(_ context.Context, r session.AttachRequest) (session.
 		}
 		f.sessions[r.ClientID] = s
 	}
-	f.epochs++
-	s.epoch = f.epochs
+	s.epoch = max(s.epoch, f.past[r.ClientID]) + 1
 	st := session.State{
 		ClientID: r.ClientID, Epoch: s.epoch, Present: present, PacketIDs: s.ids, NextSeq: 1, NextOrder: 1,
 		Subscriptions: slices.Collect(maps.Values(s.subs)), Cursors: slices.Collect(maps.Values(s.cursors)),
@@ -87,7 +92,7 @@ func (f *fakeStore) write(c *session.Change) error {
 	if f.fail != nil {
 		before, after = f.fail(*c)
 	}
-	if before || f.dead[c.Epoch] {
+	if before || f.dead[connection{c.ClientID, c.Epoch}] {
 		return errNoRoute
 	}
 	if s == nil || s.epoch != c.Epoch {

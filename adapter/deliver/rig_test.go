@@ -129,7 +129,7 @@ func (w *world) link() *fakeLink { return &fakeLink{t: w.t, version: packet.V5} 
 func (w *world) crash(c *conn) {
 	c.link.lose()
 	w.store.mu.Lock()
-	w.store.dead[c.epoch] = true
+	w.store.dead[connection{c.clientID, c.epoch}] = true
 	w.store.mu.Unlock()
 	go c.end() // the places that it has go with the instance
 }

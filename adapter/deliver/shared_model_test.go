@@ -332,7 +332,7 @@ func (m *sharedModel) finish() {
 		}
 	}
 	for _, c := range m.members {
-		if out := m.w.store.sessions[c.id].out; len(out) > 0 && !c.clean {
+		if out := m.w.out(c.id); len(out) > 0 && !c.clean {
 			m.t.Errorf("%s keeps %v", c.id, out)
 		}
 	}
