@@ -97,14 +97,15 @@ func (s *scene) publisher() *peer {
 	return s.pub
 }
 
-// each runs a part of the scene for every value, as subtests one after the other.
+// each runs a part of the scene for every value, as subtests side by side.
 func each[T any](s *scene, values map[string]T, show func(s *scene, v T)) {
+	var work sync.WaitGroup
 	for _, name := range sortedKeys(values) {
-		s.Run(name, func(t *testing.T) {
-			sub := newScene(t, s.at, s.v)
-			show(sub, values[name])
+		work.Go(func() {
+			s.Run(name, func(t *testing.T) { show(newScene(t, s.at, s.v), values[name]) })
 		})
 	}
+	work.Wait()
 }
 
 func sortedKeys[T any](m map[string]T) []string {

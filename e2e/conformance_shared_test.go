@@ -168,7 +168,7 @@ func sharedRefused5(s *scene) {
 		first.unsub(s.share("g", "x"))
 		first.leave()
 		s.endOfShare(second, "text")
-		second.leave()
+		second.cut()
 	}
 }
 

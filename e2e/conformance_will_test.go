@@ -128,8 +128,10 @@ func willRetained(s *scene) {
 
 // willTopicBroken is not UTF-8, or no topic name.
 func willTopicBroken(s *scene) {
-	each(s, map[string]string{"not UTF-8": "a\xff", "surrogate": "a\xed\xa0\x80", "U+0000": "a\x00b"}, func(s *scene, topic string) {
-		s.refused(connectRaw(s.v, flagClean|flagWill, str(s.tag), props(s.v), str(topic), str("m")), malformed, packet.TopicNameInvalid)
+	each(s, map[string]string{
+		"not UTF-8": "a\xff", "surrogate": "a\xed\xa0\x80", "U+0000": "a\x00b", "wildcard": "a/#", "empty": "",
+	}, func(s *scene, topic string) {
+		s.refused(connectRaw(s.v, flagClean|flagWill, str(s.tag), props(s.v), str(topic), str("m")), malformed, protocol, packet.TopicNameInvalid)
 	})
 }
 
