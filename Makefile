@@ -57,6 +57,11 @@ unit: bin/testsum ## tests that need only Go
 e2e: build bin/with-real bin/testsum ## the tests of the built binary only
 	@bin/with-real bin/testsum -count=1 -timeout 20m $(TESTFLAGS) ./e2e/...
 
+.PHONY: matrix
+matrix: bin/with-real ## every clause of MQTT in every combination of transport, instances and state, with a table
+	@$(GO) test -c -o bin/e2e.test ./e2e
+	@cd e2e && LMQGATE_TEST_MATRIX=1 ../bin/with-real ../bin/e2e.test -test.run '^TestConformance' -test.timeout 20m
+
 .PHONY: bench
 bench: build bin/with-real ## the README's figures, on a real Redis and RocketMQ (BENCHFLAGS='-runs 1 -only latency')
 	@$(GO) build -o bin/bench ./e2e/bench
