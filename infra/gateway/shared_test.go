@@ -3,10 +3,14 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"lmqgate/adapter/packet"
+	"lmqgate/infra/minimq"
 )
 
 // sharer is a member that acknowledges everything and counts.
@@ -103,4 +107,85 @@ func TestSharedSubscription(t *testing.T) {
 		}
 		m.mu.Unlock()
 	}
+}
+
+// receive is the next PUBLISH.
+func (c *peer) receive(want string) *packet.Publish {
+	c.t.Helper()
+	p, ok := c.next().(*packet.Publish)
+	if !ok || string(p.Payload) != want || p.DUP {
+		c.t.Fatalf("got %+v, want %s", p, want)
+	}
+	return p
+}
+
+// TestSharedMoves: what a member had not acknowledged when its instance stopped goes to a member elsewhere; what an
+// offline member's group gets waits; a group that has ended leaves nothing to the next of its name.
+func TestSharedMoves(t *testing.T) {
+	t.Run("minimq", func(t *testing.T) {
+		noLeaks(t)
+		sharedMoves(t, minimq.RunWith(t, minimq.Config{ReviveDelay: 1}).Addr())
+	})
+	t.Run("RocketMQ", func(t *testing.T) {
+		servers := os.Getenv("LMQGATE_TEST_NAMESRV")
+		if servers == "" {
+			t.Skip("LMQGATE_TEST_NAMESRV is not set; it takes host:port")
+		}
+		noLeaks(t)
+		sharedMoves(t, servers)
+	})
+}
+
+func sharedMoves(t *testing.T, servers string) {
+	redis := miniredis.RunT(t)
+	cfg := load(t, env("REDIS_URL", "redis://"+redis.Addr()), env("NAMESRV_ADDR", servers), "AUTH=anonymous", "BIND_ADDR=127.0.0.1")
+	a, b := start(t, cfg), start(t, cfg)
+	becomes(t, a, http.StatusOK)
+	becomes(t, b, http.StatusOK)
+
+	pub, _ := dial(t, b, connect("pub", 0))
+	one, _ := dial(t, a, connect("one", 3600))
+	one.subscribe("$share/g/t/+", 1)
+	pub.publish("t/1", "a")
+	pub.publish("t/1", "b")
+	one.receive("a")
+	one.receive("b")
+	two, _ := dial(t, b, connect("two", 3600))
+	two.subscribe("$share/g/t/+", 1)
+	stop(t, a)
+	got := map[string]bool{}
+	for range 2 {
+		p, ok := two.next().(*packet.Publish)
+		if !ok || p.DUP || p.QoS != 1 {
+			t.Fatalf("got %+v", p)
+		}
+		got[string(p.Payload)] = true
+		two.send(&packet.Puback{PacketID: p.PacketID})
+	}
+	if !got["a"] || !got["b"] {
+		t.Errorf("got %v", got)
+	}
+
+	two.send(&packet.Disconnect{})
+	two.next()
+	pub.publish("t/1", "waits")
+	two, _ = dial(t, b, connect("two", 3600))
+	two.receive("waits")
+	for i, c := range []*peer{two, nil} {
+		if i == 1 {
+			c, _ = dial(t, b, connect("one", 3600))
+		}
+		c.send(&packet.Unsubscribe{PacketID: 2, Filters: []string{"$share/g/t/+"}})
+		if ack, ok := c.next().(*packet.Unsuback); !ok || ack.Codes[0] != packet.Success {
+			t.Fatalf("UNSUBSCRIBE answered with %+v", ack)
+		}
+	}
+	plain, _ := dial(t, b, connect("plain", 0))
+	plain.subscribe("t/+", 0) // keeps the queue of the filter filled
+	pub.publish("t/1", "nobody's")
+	plain.receive("nobody's")
+	three, _ := dial(t, b, connect("three", 0))
+	three.subscribe("$share/g/t/+", 1)
+	pub.publish("t/1", "new")
+	three.receive("new")
 }
