@@ -112,12 +112,15 @@ func sharedQoS5(s *scene) {
 // sharedBegun has one member get a message, leaves it open, and adds a second member.
 func (s *scene) sharedBegun(qos byte, o option) (first, second *peer, m *packet.Publish) {
 	s.Helper()
-	first = s.join("first", o)
-	first.sub(2, s.share("g", "x"))
+	group := s.share(fmt.Sprint("g", qos), "x")
+	first = s.join(fmt.Sprint("first", qos), o)
+	first.sub(2, group)
 	s.publisher().say(s.topic("x"), "text", qos)
-	m = first.message()
-	second = s.join("second")
-	second.sub(2, s.share("g", "x"))
+	if m = first.message(); string(m.Payload) != "text" || m.QoS != qos {
+		s.Fatalf("got %q with QoS %d", m.Payload, m.QoS)
+	}
+	second = s.join(fmt.Sprint("second", qos))
+	second.sub(2, group)
 	return first, second, m
 }
 
@@ -165,7 +168,7 @@ func sharedRefused5(s *scene) {
 			first.send(&packet.Pubrec{PacketID: m.PacketID, Code: packet.UnspecifiedError})
 		}
 		first.quiet()
-		first.unsub(s.share("g", "x"))
+		first.unsub(s.share(fmt.Sprint("g", qos), "x"))
 		first.leave()
 		s.endOfShare(second, "text")
 		second.cut()
