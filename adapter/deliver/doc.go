@@ -34,8 +34,36 @@
 // go on while the walk waits for the client, whose window or link is full, and while the store fails: then the walk sees
 // first, without holding anything up and without using the answer, that the store answers again.
 //
+// # Shared subscriptions
+//
+// `$share/g/F` makes the session a member of a group, which consumes the LMQ of F by POP (architecture decision 7). The
+// subscription has no cursor: the broker keeps the group's position, and who has which message until when. A share is the
+// group on this instance, from its first connected member to its last. It asks for messages only while members have room,
+// for as many as have (times up to eight while there are many), so equal members get about the same on whichever
+// instance; then it hands them round. A message that finds no room after all, because the member's other subscriptions took it,
+// waits a second for room here and is given back then. Plain subscriptions of a session are not held up by its shared ones.
+//
+// A group lives from the Hold of its first member to the Release of its last, offline ones included (registry.Groups). The
+// name of the RocketMQ group has the life's token in it, so nothing of an earlier life comes, whatever brokers still have.
+// One member begins a life, and SUBACK waits for that: the end of the LMQ is committed as its position on each broker.
+// On a broker that is away then, messages older than the beginning are left out by their store time; one that appears later
+// has nothing older. After a life has ended, its retry topics are deleted once what was out has come back; it is tried once,
+// by the instance of the last member, and at once if that closes. What may stay is an empty retry topic on a broker, and a
+// position.
+//
+//   - QoS 0: acknowledged to the broker when the PUBLISH was handed to the link.
+//   - QoS 1: acknowledged with PUBACK, whatever its reason code [MQTT-4.8.2-6]. Nothing is written to the session. When the
+//     connection ends, what is not acknowledged is given back, and comes to another member some seconds later, without DUP.
+//     If the instance dies it comes when its invisible time is over; a live member's is prolonged however long it takes.
+//   - QoS 2, session persists: the entry in the session is written, then the broker is told, then PUBLISH leaves. From the
+//     entry on the message is this session's, also after a takeover [MQTT-4.8.2-4], and nobody's if the session ends
+//     [MQTT-4.8.2-5]. If the instance dies, or the broker does not answer until the invisible time is over, between entry and
+//     broker, another member gets it too; the other order would lose it.
+//   - QoS 2, session ends with its connection: the broker is told right behind the PUBLISH, not at PUBREC: what may have
+//     been received goes to nobody else [MQTT-4.8.2-5]. If the instance dies in between, it does.
+//
 // # Locks
 //
-// In this order: Session.mu, Hub.mu, queue.mu, those of the walkers, the link, the log and the committer. No callback is called
-// under Hub.mu or queue.mu, and the committer asks sessions with no lock held.
+// In this order: Session.mu, Hub.mu, queue.mu or share.mu, keeper.mu, those of the walkers, the link, the log and the
+// committer. No callback is called under Hub.mu or queue.mu, and the committer asks sessions with no lock held.
 package deliver

@@ -9,7 +9,8 @@ func (s *Session) pump() {
 		return
 	}
 	if s.walks != nil && s.pageInHand() || !s.out.resend(s) || s.walks != nil && s.walkOn() {
-		return // retained messages come first
+		s.offerRoom() // none, mostly
+		return        // retained messages come first
 	}
 	s.pumpCursors()
 	s.offerRoom()

@@ -28,7 +28,7 @@ type Session struct {
 	mu      sync.Mutex // protects the fields below and everything of the session's subscriptions and cursors
 	closed  bool
 	subs    subscriptions
-	members []*member // the shared ones among subs, as members of their groups here
+	groups  *memberships // nil: none of subs is shared
 	nextSeq uint64
 	nextTag uint64
 

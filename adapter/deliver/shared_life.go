@@ -20,6 +20,8 @@ const (
 	renewEvery = time.Minute
 	// endSlack is how much later than their invisible time brokers bring messages back, at most.
 	endSlack = 10 * time.Second
+	// endTime bounds the deletion of an ended group, endClose that of one while the hub closes.
+	endTime, endClose = 10 * time.Second, time.Second
 	// maxEndings bounds the groups whose end waits for their last messages to have come back.
 	maxEndings = 1024
 )
@@ -199,11 +201,13 @@ func (h *Hub) GroupEnded(filter string, l registry.Life) {
 func (h *Hub) endGroup(filter string, l registry.Life) {
 	t := time.NewTimer(h.cfg.Shared.Invisible + endSlack)
 	defer t.Stop()
+	within := endTime
 	select {
 	case <-t.C:
 	case <-h.ctx.Done():
+		within = endClose
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), askTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.ctx), within)
 	defer cancel()
 	group := h.cfg.Shared.Pops.GroupName("share", filter, l.Token)
 	var all sync.WaitGroup

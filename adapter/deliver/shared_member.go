@@ -29,10 +29,16 @@ func newSubscription(sub session.Subscription) *subscription {
 	return &subscription{Subscription: sub, lmq: topic.LMQ(sub.Filter)}
 }
 
+// memberships are a session's in its groups here. Protected by Session.mu.
+type memberships struct{ list []*member }
+
 // join makes a subscription a member of its group here. Called under s.mu.
 func (s *Session) join(sub *subscription, sh *share) {
 	sub.member = &member{session: s, sub: sub, share: sh}
-	s.members = append(s.members, sub.member)
+	if s.groups == nil {
+		s.groups = &memberships{}
+	}
+	s.groups.list = append(s.groups.list, sub.member)
 }
 
 // joinAll resumes the shared subscriptions of earlier connections. Called under s.mu.
@@ -54,14 +60,19 @@ func (s *Session) part(sub *subscription) {
 		return
 	}
 	sub.member = nil
-	s.members = without(s.members, m)
+	if s.groups.list = without(s.groups.list, m); len(s.groups.list) == 0 {
+		s.groups = nil
+	}
 	m.share.delist(m)
 	s.hub.leaveShare(m.share)
 }
 
 // offerRoom lets the groups know that their member has room. Called under s.mu by pump.
 func (s *Session) offerRoom() {
-	for _, m := range s.members {
+	if s.groups == nil {
+		return
+	}
+	for _, m := range s.groups.list {
 		s.offerRoomTo(m)
 	}
 }
@@ -199,8 +210,8 @@ func (s *Session) disown(flights []*flight, fenced bool) {
 // leaveGroups ends the memberships of a session that was closed, and takes out what goes back to the groups: all that is
 // not acknowledged but what is, or is being, written for this session. Called under s.mu.
 func (s *Session) leaveGroups() (back []*claim) {
-	for len(s.members) > 0 {
-		s.part(s.members[0].sub)
+	for s.groups != nil {
+		s.part(s.groups.list[0].sub)
 	}
 	for id, f := range s.out.flights {
 		switch {

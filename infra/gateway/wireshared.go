@@ -17,7 +17,7 @@ var _ deliver.Pops = pops{}
 // shared is how shared subscriptions are served.
 func (g *Gateway) shared() deliver.Shared {
 	g.store.OnGroupEnd(func(filter string, l registry.Life) { g.hub.GroupEnded(filter, l) })
-	return deliver.Shared{Pops: pops{g.rocket}, Groups: g.store, Invisible: g.cfg.SharedRedelivery}
+	return deliver.Shared{Pops: pops{g.rocket}, Groups: g.store, Invisible: g.cfg.SharedRedelivery, Max: g.cfg.MaxGroups}
 }
 
 func lmq(r deliver.Ref) rocketmq.LMQ { return rocketmq.LMQ{Broker: r.Broker, Name: r.LMQ} }
