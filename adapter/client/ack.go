@@ -38,7 +38,7 @@ func (in *inbound) refuse(p *packet.Publish, code packet.ReasonCode, why string)
 		in.pubacks.fill(slot, &packet.Puback{PacketID: p.PacketID, Code: code, Reason: why}, in.puback)
 		return
 	}
-	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: p.PacketID, Code: code, Reason: why}, in.pubrec)
+	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: p.PacketID, Code: code, Reason: why}, in.answer)
 }
 
 // reserve takes the place of an acknowledgement among those of its QoS. A PUBLISH of QoS 1 counts against Receive
@@ -60,22 +60,16 @@ func (in *inbound) reserve(qos byte) uint64 {
 func (in *inbound) puback(p packet.Packet) {
 	in.mu.Lock()
 	in.quota--
-	in.answered()
 	in.mu.Unlock()
-	in.c.Send(p)
+	in.answer(p)
 }
 
-// pubrec sends a PUBREC whose turn has come.
-func (in *inbound) pubrec(p packet.Packet) {
+// answer sends an acknowledgement whose turn has come and counts one less.
+func (in *inbound) answer(p packet.Packet) {
+	in.c.Send(p)
 	in.mu.Lock()
-	in.answered()
-	in.mu.Unlock()
-	in.c.Send(p)
-}
-
-// answered counts an acknowledgement less. Called under in.mu.
-func (in *inbound) answered() {
-	if in.acks--; in.acks == maxAcks-1 {
+	defer in.mu.Unlock()
+	if in.acks--; in.acks == maxAcks-1 || in.acks == 0 {
 		in.wakeLocked()
 	}
 }

@@ -89,7 +89,10 @@ func (s *Server) forget(c *client) {
 }
 
 // gone counts a client less: its session is released, its last byte written.
-func (s *Server) gone() {
+func (s *Server) gone(c *client) {
+	if m := c.moving.Load(); m != nil {
+		m.late.Stop()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.staying--; s.staying == 0 && s.empty != nil {

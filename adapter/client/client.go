@@ -34,6 +34,7 @@ type client struct {
 	ending   ending
 	welcomed atomic.Bool                        // CONNACK with success was sent
 	attached atomic.Bool                        // delivery is set
+	moving   atomic.Pointer[move]               // the client is sent elsewhere
 	lostTo   atomic.Uint64                      // highest epoch that another instance says was taken over
 	seen     atomic.Int64                       // when the last packet was dealt with, ns since Server.start; busy during one
 	wrote    atomic.Int64                       // when bytes last went to the client, pings included
@@ -69,7 +70,7 @@ func (s *Server) Serve(conn Conn) {
 	}
 	c.out.wait()
 	if c.arrived {
-		s.gone()
+		s.gone(c)
 	}
 }
 

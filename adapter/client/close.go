@@ -85,16 +85,18 @@ func (c *client) lose(e session.Epoch) {
 }
 
 // reason is why the connection ended: what the client said, or what this side closed it with. A stream that broke is
-// an unspecified error.
+// an unspecified error, unless the client was to go anyway.
 func (c *client) reason() packet.ReasonCode {
-	switch code := c.ending.code(); {
+	code, m := c.ending.code(), c.moving.Load()
+	switch {
 	case c.goodbye != nil:
 		return c.goodbye.Code
-	case code == packet.Success:
-		return packet.UnspecifiedError
-	default:
+	case code != packet.Success:
 		return code
+	case m != nil:
+		return m.code
 	}
+	return packet.UnspecifiedError
 }
 
 // parting says what becomes of the will: a DISCONNECT with 0x00 deletes it [MQTT-3.14.4-3], [3.1.1 MQTT-3.1.2-10]; the

@@ -33,15 +33,13 @@ func (c *client) handshake() bool {
 		c.refuse(err)
 		return false
 	}
-	if c.ending.begun() || c.out.send(connack) != nil { // taken over, or draining; or it cannot even take a CONNACK
+	switch {
+	case c.ending.begun(), c.moving.Load() != nil:
+		c.turnAway(st)
+		return false
+	case c.out.send(connack) != nil: // it cannot even take a CONNACK
 		c.Close(packet.PacketTooLarge)
-		c.srv.forget(c)
-		p := c.parting()
-		if p == session.PartingLost { // a will is one of an accepted connection [MQTT-3.1.2-8]
-			p = session.PartingClean
-		}
-		c.detach(p)
-		c.announce(st)
+		c.turnAway(st)
 		return false
 	}
 	c.welcomed.Store(true)

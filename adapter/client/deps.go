@@ -15,6 +15,7 @@ import (
 // Conn is the byte stream of a client.
 type Conn interface {
 	io.ReadWriteCloser
+	SetReadDeadline(t time.Time) error // wakes a Read under way; what can be read when it is over is not read any more
 	SetWriteDeadline(t time.Time) error
 	Kind() string // "ws", "tcp", "tls"
 	RemoteIP() netip.Addr

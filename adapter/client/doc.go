@@ -18,6 +18,7 @@
 //	subscribe.go  SUBSCRIBE and UNSUBSCRIBE
 //	output.go     bytes to the client; alias.go the topic aliases among them
 //	close.go      ways to end, leave.go what follows; undone.go what of that has to be tried again
+//	move.go       clients that are sent elsewhere
 //	server.go     all clients: keep alive, pings, age; drain.go their end
 //	presence.go   who came and went
 //
@@ -29,8 +30,8 @@
 //     ordinary acknowledgement, and the log says it.
 //   - The Payload Format Indicator is checked, for wills too: 0x99.
 //   - Shared subscriptions are served before 5.0 as well.
-//   - A connection that is renewed for its age gets 0x9C, one of an instance that stops 0x8B; wills then wait for the
-//     client to come back (session.PartingMoved).
+//   - A connection that is renewed for its age gets 0x9C, one of an instance that stops 0x8B, when its session is
+//     released; wills then wait for the client to come back (session.PartingMoved).
 //   - The stream of a client that said DISCONNECT is closed once its session is released: what it does next, it does after.
 //
 // Locks: client.mu and output.mu are leaves with respect to each other; neither is held while a dependency is called,

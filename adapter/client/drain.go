@@ -10,23 +10,23 @@ import (
 // drainPace is the least time between two goodbyes while there is time: a few clients need not be kept waiting.
 const drainPace = 5 * time.Millisecond
 
-// Drain refuses new clients, says goodbye to all with the code, spread over the given time at most, and waits until
+// Drain refuses new clients, sends all elsewhere with the code, spread over the given time at most, and waits until
 // their sessions are released and the last bytes written, or ctx ends. Then those left are told at once.
 func (s *Server) Drain(ctx context.Context, code packet.ReasonCode, over time.Duration) error {
 	s.mu.Lock()
 	s.draining.Store(true) // under s.mu: who has not arrived by now will not
 	s.mu.Unlock()
 	s.farewell(ctx, code, over)
-	s.closeAll(code) // whom the end of ctx left out
 	select {
 	case <-s.released():
 		return nil
 	case <-ctx.Done():
+		s.closeAll(code)
 		return ctx.Err()
 	}
 }
 
-// farewell closes clients one after the other; it ends early with ctx.
+// farewell sends clients elsewhere one after the other, each on its own goroutine; it ends early with ctx.
 func (s *Server) farewell(ctx context.Context, code packet.ReasonCode, over time.Duration) {
 	list := s.all()
 	if len(list) == 0 {
@@ -42,7 +42,7 @@ func (s *Server) farewell(ctx context.Context, code packet.ReasonCode, over time
 				return
 			}
 		}
-		c.Close(code)
+		c.move(code, "")
 	}
 }
 

@@ -30,7 +30,7 @@ type inbound struct {
 	bytes   int                  // their payloads
 	quota   int                  // PUBLISHes of this connection that count against Receive Maximum [MQTT-3.3.4-7]
 	acks    int                  // acknowledgements reserved and not sent
-	room    chan struct{}        // closed when there is room or the connection closes; nil: nobody waits
+	room    chan struct{}        // see wait; nil: nobody waits
 	ids     map[uint16]*received // QoS 2: on their way
 	acked   idSet                // QoS 2: PUBREC was sent, on this connection or an earlier one; waits for PUBREL
 	counted idSet                // of acked, those that count in quota
@@ -74,11 +74,7 @@ func (in *inbound) enter(p *packet.Publish) error {
 		if in.c.ending.begun() {
 			return errClosing
 		}
-		room := make(chan struct{})
-		in.room = room
-		in.mu.Unlock()
-		<-room
-		in.mu.Lock()
+		in.wait()
 	}
 	if in.c.ending.begun() {
 		return errClosing
@@ -88,7 +84,25 @@ func (in *inbound) enter(p *packet.Publish) error {
 	return nil
 }
 
-// wake lets enter look again.
+// wait waits until there may be room, all is quiet or the connection closes. Called under in.mu, by the reading goroutine.
+func (in *inbound) wait() {
+	room := make(chan struct{})
+	in.room = room
+	in.mu.Unlock()
+	<-room
+	in.mu.Lock()
+}
+
+// quiet returns when all PUBLISHes that were taken are through and acknowledged, or the connection closes.
+func (in *inbound) quiet() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for in.count+in.acks > 0 && !in.c.ending.begun() {
+		in.wait()
+	}
+}
+
+// wake lets wait look again.
 func (in *inbound) wake() {
 	in.mu.Lock()
 	defer in.mu.Unlock()

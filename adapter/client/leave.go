@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/registry"
@@ -20,6 +21,10 @@ func (c *client) leave(err error) {
 		c.srv.leaving(c)
 		c.out.mute()
 		c.halt(packet.Success)
+	case c.moving.Load() != nil && errors.Is(err, os.ErrDeadlineExceeded):
+		if in := c.in.Load(); in != nil {
+			in.quiet()
+		}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.Close(packet.Success)
 	case errors.As(err, &code):
@@ -34,11 +39,26 @@ func (c *client) leave(err error) {
 	if in := c.in.Load(); in != nil {
 		in.close()
 	}
+	c.out.mute()
 	c.detach(c.parting())
 	c.srv.forget(c)
+	c.moved()
 	c.out.finish(packet.Success, nil)
 	c.offline()
 	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.reason().String())
+}
+
+// turnAway releases the session of a client that gets no CONNACK: it was taken over meanwhile, or is sent elsewhere, or
+// cannot take one.
+func (c *client) turnAway(st session.State) {
+	c.srv.forget(c)
+	p := c.parting()
+	if p == session.PartingLost { // a will is one of an accepted connection [MQTT-3.1.2-8]
+		p = session.PartingClean
+	}
+	c.detach(p)
+	c.moved()
+	c.announce(st)
 }
 
 // words are what the client is told beside the reason code.

@@ -84,10 +84,10 @@ func (o *output) add(p packet.Packet) error {
 }
 
 // open reports whether bytes are taken, and makes room for some. Called under o.mu.
-func (o *output) open() bool {
-	if o.ended {
-		return false
-	}
+func (o *output) open() bool { return !o.ended && o.room() }
+
+// room makes room for bytes, unless those that wait are too many. Called under o.mu.
+func (o *output) room() bool {
 	if o.buf == nil {
 		o.buf = buffers.Get().(*[]byte)
 	}
@@ -131,7 +131,7 @@ func (c *client) Full() bool {
 	return c.out.full || c.out.ended
 }
 
-// mute takes no more bytes.
+// mute takes no more bytes, but for the last packet of finish.
 func (o *output) mute() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -145,10 +145,10 @@ func (o *output) finish(code packet.ReasonCode, last packet.Packet) {
 	if o.bye != nil {
 		return
 	}
-	if last != nil && o.open() {
+	if last != nil && o.room() {
 		_ = o.add(last)
 	}
-	if o.bye != nil { // open has given up
+	if o.bye != nil { // room has given up
 		return
 	}
 	o.ended, o.bye = true, &code

@@ -98,7 +98,7 @@ func (in *inbound) repeated(id uint16, size int) bool {
 	in.mu.Unlock()
 	slot := in.reserve(2)
 	in.left(size)
-	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: id}, in.pubrec)
+	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: id}, in.answer)
 	return true
 }
 
@@ -148,7 +148,7 @@ func (in *inbound) recorded(r *received, slot uint64, code packet.ReasonCode, wh
 		in.quota--
 	}
 	in.mu.Unlock()
-	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: r.PacketID, Code: code, Reason: why}, in.pubrec)
+	in.pubrecs.fill(slot, &packet.Pubrec{PacketID: r.PacketID, Code: code, Reason: why}, in.answer)
 }
 
 // release handles PUBREL: the packet id is free again once that is kept [MQTT-4.3.3-11]. So a repeated PUBREL is not

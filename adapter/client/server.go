@@ -100,6 +100,7 @@ func (s *Server) look() {
 	s.mu.Lock()
 	for _, c := range s.clients {
 		switch {
+		case c.moving.Load() != nil: // it ends soon, and is not read any more
 		case c.silent(now):
 			silent = append(silent, c)
 		case c.retire > 0 && now > c.retire:
@@ -117,7 +118,7 @@ func (s *Server) look() {
 		c.end(packet.KeepAliveTimeout, "no packet within 1.5 times the keep alive") // [MQTT-3.1.2-22]
 	}
 	for _, c := range old {
-		c.end(packet.UseAnotherServer, "connections are renewed after a while, connect again")
+		c.move(packet.UseAnotherServer, "connections are renewed after a while, connect again")
 	}
 	for _, c := range overdue {
 		c.end(packet.NotAuthorized, "re-authentication takes too long")

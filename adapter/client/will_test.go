@@ -75,12 +75,12 @@ func TestParting(t *testing.T) {
 		{"drain", v5, func(r *rig, _ *peer) { r.stop() }, "moved"},
 		{"age", v5, func(*rig, *peer) { time.Sleep(31 * time.Second) }, "moved"},
 		{"unsubscribing fails, 3.1.1", v4, say(unsubscribe(1, "fail")), "moved"},
-		{"drain, then DISCONNECT", v5, func(r *rig, q *peer) { // read by the server when it was closing already
+		{"cut off, then DISCONNECT", v5, func(r *rig, q *peer) { // read by the server when it was closing already
 			c := r.srv.all()[0]
-			c.ending.begin(packet.ServerShuttingDown)
+			c.ending.begin(packet.ServerBusy)
 			q.send(&packet.Disconnect{})
 			synctest.Wait()
-			c.out.finish(packet.ServerShuttingDown, nil)
+			c.out.finish(packet.ServerBusy, nil)
 		}, "clean"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
