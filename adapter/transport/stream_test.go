@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -295,6 +296,41 @@ func TestDeadlines(t *testing.T) {
 		if rest, err := io.ReadAll(r); len(rest) != 0 || err != nil {
 			t.Errorf("got %q, %v", rest, err)
 		}
+	}
+}
+
+// A deadline wakes a Read under way, also inside a frame, and leaves the other direction as it was.
+func TestStopReading(t *testing.T) {
+	a := newAuthority(t)
+	reading := make(chan *Conn, 1)
+	g := open(t, Config{TLS: mutualTLS(a)}, func(c *Conn) {
+		reading <- c
+		if _, err := io.Copy(io.Discard, c); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: read: %v", c.Kind(), err)
+		}
+		if _, err := c.Write([]byte("bye")); err != nil {
+			t.Errorf("%s: write: %v", c.Kind(), err)
+		}
+		_ = c.CloseWith(StatusGoingAway, "")
+	})
+	secure := tls.Client(dialTCP(t, openTLS(t, g)), &tls.Config{
+		RootCAs: a.pool, ServerName: "127.0.0.1", Certificates: []tls.Certificate{a.issue("x")},
+	})
+	mustWrite(t, secure, "hello")
+	stopped := func(r io.Reader, want string) {
+		t.Helper()
+		if err := (<-reading).SetReadDeadline(time.Now()); err != nil {
+			t.Error(err)
+		}
+		if got, err := io.ReadAll(r); string(got) != want || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	stopped(secure, "bye")
+	stopped(dialTCP(t, g.tcp), "bye")
+	for _, sent := range []string{"", "\x82", "\x82\x85\x00\x00\x00\x00he", masked(0x02, "he"), "\x89\x85\x00\x00\x00\x00he"} {
+		_, br := g.dialRaw(sent)
+		stopped(br, "\x82\x03bye\x88\x02\x03\xe9")
 	}
 }
 
