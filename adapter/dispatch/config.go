@@ -43,13 +43,14 @@ type Config struct {
 	allowed func(first string) bool // FirstTopics as a set, nil = any
 }
 
-// Failpoints, in the order in which a publication passes them. Each part of a split message passes the first three anew.
+// Failpoints, in the order in which a publication passes them. The first two are for those with Message.Retain; each part
+// of a split message passes the other three anew.
 const (
-	FailBeforeSend   = "dispatch.before_send"   // Prepare is through, nothing sent
+	FailBeforeRetain = "dispatch.before_retain" // Prepare is through, nothing kept or sent; passed anew by each attempt
+	FailAfterRetain  = "dispatch.after_retain"  // kept or removed, not yet matched
+	FailBeforeSend   = "dispatch.before_send"   // Prepare is through and a retained message kept, nothing sent
 	FailAfterSend    = "dispatch.after_send"    // acknowledged by the broker, Done not yet called
 	FailBeforeFind   = "dispatch.before_find"   // outcome unknown or a repeat, not yet looked up
-	FailBeforeRetain = "dispatch.before_retain" // in the log whole, not yet kept; passed anew by each attempt
-	FailAfterRetain  = "dispatch.after_retain"  // kept or removed, Done not yet called
 )
 
 const (
@@ -68,6 +69,7 @@ const (
 	pickTimeout  = 5 * time.Second // of one attempt
 	findTimeout  = 5 * time.Second // of one attempt
 	keepTimeout  = 3 * time.Second // of one attempt
+	keepPatience = 5 * time.Second // after which QoS 0 goes without being kept; half of PublishTimeout if that is less
 	backoffFirst = 20 * time.Millisecond
 	backoffMost  = time.Second
 )

@@ -25,10 +25,11 @@ type job struct {
 
 	finished bool  // Done was called, or is about to be; callbacks that come later change nothing
 	expired  bool  // the deadline passed, or Close gave up
-	failed   error // ends the job once it is at the head; of one that succeeded: why it is not retained
+	failed   error // ends the job once it is at the head
+	unkept   error // why a message that was to be retained is not; it is sent all the same
 	cause    error // last error that was retried
 
-	// Preparation, from arrival on.
+	// Preparation, from arrival on; of a message to be retained the match only once it is kept.
 	matched bool
 	lmqs    []string // sorted, unique
 	topic   string   // RocketMQ topic, the fallback after ErrNoTopic
@@ -44,6 +45,7 @@ type job struct {
 	missed  int // look-ups of this stage that found nothing
 	sent    int // parts acknowledged
 	resumed bool
+	sound   bool // checked before it is kept
 	unknown bool // some send had an unknown outcome: the place may not change any more
 	parts   []Outgoing
 	since   time.Time // first send
@@ -59,7 +61,7 @@ const (
 	stageRepeat                 // is any part of an earlier attempt stored?
 	stageWasSplit               // one is: was that attempt split?
 	stageWasWhole               // it was: is its last part stored?
-	stageRetain                 // everything is acknowledged; keep it as the retained message
+	stageRetain                 // the first one of a message to be retained: keep it, then match
 	stageSucceeded              // everything is done
 )
 
@@ -95,6 +97,9 @@ func newJob(l *Lane, p *message.Publication) *job {
 		j.since = p.Since
 	}
 	j.topic = topic.RocketMQTopic(m.Topic, cfg.Fallback, cfg.allowed)
+	if l.d.retains(m) {
+		j.stage = stageRetain
+	}
 	return j
 }
 
@@ -104,6 +109,21 @@ func (j *job) reliable() bool { return j.pub.Message.QoS > 0 }
 // pinned reports whether the place must stay: another queue could hold the message already, or Prepare has recorded it.
 func (j *job) pinned() bool {
 	return j.pub.Place != nil || j.pub.Prepare != nil || j.pub.Message.QoS == 2 || j.unknown || j.sent > 0
+}
+
+// over reports whether the publisher has gone and whether the job's time is over, which is asked right before each write
+// and each send: whoever published the message repeats it then, maybe on another instance, and goes on; a late word would
+// put the old one behind a newer one. lane.mu is not held.
+func (j *job) over(now time.Time) (gone, late bool) {
+	return j.pub.Abandoned != nil && j.pub.Abandoned(), !j.deadline.After(now)
+}
+
+// giveUp ends a job that is over. lane.mu is held.
+func (j *job) giveUp(gone, late bool) {
+	j.op, j.expired = opNone, j.expired || late
+	if gone {
+		j.failed = message.ErrAbandoned
+	}
 }
 
 // unavailable is the error of a job that ends without success for no fault of its own.

@@ -18,18 +18,17 @@ type Retainer interface {
 	SetAll(ctx context.Context, messages []*message.Message) []error
 }
 
-// logged goes on with a job that is in the log whole. lane.mu is held.
+// retains reports whether a message is to be kept before it is matched and sent.
+func (d *Dispatcher) retains(m *message.Message) bool {
+	return m.Retain && d.cfg.Retainer != nil && !d.private(m)
+}
+
+// logged ends a job that is in the log whole. lane.mu is held.
 func (d *Dispatcher) logged(j *job) {
 	j.stage = stageSucceeded
-	m := j.pub.Message
-	if !m.Retain || d.cfg.Retainer == nil {
-		return
-	}
-	if d.private(m) {
+	if m := j.pub.Message; m.Retain && d.cfg.Retainer != nil && d.private(m) {
 		d.metrics.keep.results[keptNotP2P].Inc()
-		return
 	}
-	j.stage, j.retries, j.cause = stageRetain, 0, nil
 }
 
 // private reports whether a message is for one client only, who gets it without subscribing: were it retained, others
@@ -42,39 +41,48 @@ func (d *Dispatcher) private(m *message.Message) bool {
 	return ok
 }
 
-// keep has the head's message kept with those of other lines that wait at this moment.
+// keep has the head's message kept with those of other lines that wait at this moment. One that the log would refuse
+// whatever its filters are is refused before.
 func (d *Dispatcher) keep(j *job) {
+	if !j.sound {
+		if _, err := d.partsOf(j.pub.Message, nil, false); err != nil {
+			j.lane.mu.Lock()
+			defer j.lane.mu.Unlock()
+			j.op, j.failed = opNone, err
+			return
+		}
+		j.sound = true
+	}
 	d.failpoint(FailBeforeRetain)
 	d.keeper.want(j)
 }
 
-// keepable copies the message of a job that waits to be kept, or ends the job and returns false: once the publisher has
-// gone or its time is over it repeats the message, maybe on another instance, and goes on; a late write would put the old
-// one back in the place of a newer one.
+// keepable copies the message of a job that waits to be kept. It returns false, and goes on with the job, if that is over
+// or has waited for long enough.
 func (d *Dispatcher) keepable(j *job, into *message.Message) bool {
-	gone := j.pub.Abandoned != nil && j.pub.Abandoned()
+	gone, late := j.over(d.cfg.Now())
 	l := j.lane
 	l.mu.Lock()
 	if j.finished || j.op != opRetain {
 		l.mu.Unlock()
 		return false
 	}
-	late := !j.deadline.After(d.cfg.Now())
 	if !gone && !late {
+		weary, cause := j.retries > 0 && !d.patient(j), j.cause
 		*into = *j.pub.Message
 		l.mu.Unlock()
-		return true
+		if weary {
+			d.kept(j, cause)
+		}
+		return !weary
 	}
-	j.op, j.expired = opNone, j.expired || late
-	if gone {
-		j.failed = message.ErrAbandoned
-	}
+	j.giveUp(gone, late)
 	l.mu.Unlock()
 	d.pump(l, j.line)
 	return false
 }
 
-// kept takes the outcome of a retained write.
+// kept takes the outcome of a retained write. What is kept, and what is not kept for good, is matched now and sent.
 func (d *Dispatcher) kept(j *job, err error) {
 	if err == nil {
 		d.failpoint(FailAfterRetain)
@@ -86,21 +94,28 @@ func (d *Dispatcher) kept(j *job, err error) {
 		return
 	}
 	j.op = opNone
-	switch k := keptOf(j.pub.Message, err); k {
-	case notInTime:
+	k := keptOf(j.pub.Message, err)
+	if k == notInTime && d.patient(j) {
 		j.cause = err
 		d.metrics.keep.retries.Inc()
 		d.pause(j, d.cfg.backoff(j.retries))
 		j.retries++
-	default:
-		d.metrics.keep.results[k].Inc()
-		j.stage = stageSucceeded
-		if err != nil {
-			j.failed = fmt.Errorf("%w: %w", message.ErrNotRetained, err)
-		}
+		l.mu.Unlock()
+		return
 	}
+	d.metrics.keep.results[k].Inc()
+	if err != nil {
+		j.unkept = fmt.Errorf("%w: %w", message.ErrNotRetained, err)
+	}
+	j.stage, j.retries, j.cause = stageEncode, 0, nil
 	l.mu.Unlock()
-	d.pump(l, j.line)
+	d.match(j)
+}
+
+// patient reports whether a failed write is tried again. Of QoS 0 nobody waits for the end, while its subscribers wait for
+// the message: after a while it goes to them without being kept.
+func (d *Dispatcher) patient(j *job) bool {
+	return j.reliable() || d.cfg.Now().Sub(j.arrived) < min(keepPatience, d.cfg.PublishTimeout/2)
 }
 
 // keptOf says what became of a retained write; notInTime is that it may be tried again.
@@ -121,7 +136,7 @@ func keptOf(m *message.Message, err error) kept {
 	}
 }
 
-// unkeptOf says why a publication ended that was in the log and not yet kept.
+// unkeptOf says why a publication ended that waited to be kept.
 func unkeptOf(err error) kept {
 	if errors.Is(err, message.ErrAbandoned) {
 		return notAnyMore

@@ -22,8 +22,8 @@ var (
 	errFull = fmt.Errorf("set retained message: %w", retain.ErrLimit)
 )
 
-// TestRetainRetries: a failure of the store is not the message's. It is written again until it is; its line waits,
-// others do not.
+// TestRetainRetries: a failure of the store is not the message's. It is written again until it is kept, and not sent
+// before; its line waits, others do not. A message of QoS 0 waits a shorter time.
 func TestRetainRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := &fakeProducer{t: t}, &fakeRetainer{t: t}
@@ -42,39 +42,54 @@ func TestRetainRetries(t *testing.T) {
 		}
 		lost := put(l, "answer lost", "1", 1, retained)
 		well := put(l, "well", "1", 1, retained)
-		time.Sleep(5 * time.Second)
+		time.Sleep(keepPatience - time.Second)
 		want(t, well, nil)
+		for _, done := range append(dones, lost) {
+			pending(t, done)
+		}
+		if n := len(p.sent()); n != 1 {
+			t.Errorf("%d messages sent, want 1: those not kept wait, and those behind them", n)
+		}
+		if n := testutil.ToFloat64(d.metrics.keep.retries); n < 4*4 || n > 4*20 {
+			t.Errorf("%v retries in four seconds", n)
+		}
+		time.Sleep(2*time.Second + backoffMost)
+		if got := want(t, dones[0], message.ErrNotRetained); !errors.Is(got.err, errAway) || got.Key == "" {
+			t.Errorf("qos 0: %+v, %v", got.Result, got.err)
+		}
+		want(t, dones[1], nil)
+		if n := testutil.ToFloat64(d.metrics.keep.results[notInTime]); n != 1 {
+			t.Errorf("%v counted as not kept", n)
+		}
+		dones = append(dones[2:], lost)
 		for _, done := range dones {
 			pending(t, done)
 		}
-		pending(t, lost)
-		if n := len(p.logged()); n != 5 {
-			t.Errorf("%d messages in the log, want 5: those behind wait", n)
-		}
 		back.Store(true)
-		for _, done := range append(dones, lost) {
+		for _, done := range dones {
 			want(t, done, nil)
 		}
-		if r.of("t1") != "1" {
+		if r.of("t1") != "1" || r.of("t2") != "1" || r.of("t0") != "" {
 			t.Error("not kept in the end")
-		}
-		if n := testutil.ToFloat64(d.metrics.keep.retries); n < 4*5 || n > 4*25 {
-			t.Errorf("%v retries in five seconds", n)
 		}
 		closed(t, d)
 	})
 }
 
-// TestRetainUnavailable: at the bound a message that could not be kept ends, though it is in the log: QoS 1 and 2 without
-// success, and their publisher repeats it.
+// TestRetainUnavailable: at the bound a message that could not be kept ends and is not sent, QoS 1 and 2 without success,
+// and their publisher repeats it. QoS 0 is sent after a while, unless the store does not even end when it is told to.
 func TestRetainUnavailable(t *testing.T) {
-	for name, r := range map[string]*fakeRetainer{
-		"refused": {judge: func(write) fate { return fate{err: errAway} }},
-		"hung":    {slow: always(time.Hour)},
-		"deaf":    {slow: always(30 * time.Second), deaf: true},
+	for name, c := range map[string]struct {
+		r    *fakeRetainer
+		zero error
+	}{
+		"refused": {&fakeRetainer{judge: func(write) fate { return fate{err: errAway} }}, message.ErrNotRetained},
+		"hung":    {&fakeRetainer{slow: always(time.Hour)}, message.ErrNotRetained},
+		"deaf":    {&fakeRetainer{slow: always(30 * time.Second), deaf: true}, message.ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				r, live := c.r, c.zero == message.ErrNotRetained
 				r.t = t
 				p := &fakeProducer{t: t}
 				d := New(&fakeMatcher{filters: map[string][]string{"t0": {"t0"}}}, p, Config{Retainer: r})
@@ -83,11 +98,16 @@ func TestRetainUnavailable(t *testing.T) {
 				zero, behind := put(l, "t0", "1", 0, retained), put(l, "t0", "2", 0)
 				reliable := []chan result{put(l, "t1", "1", 1, retained), put(l, "t2", "1", 2, retained)}
 				after := []chan result{put(l, "t1", "2", 1), put(l, "t2", "2", 0)}
-				got := want(t, zero, message.ErrNotRetained)
-				if got.Queues != 1 || got.Key == "" {
-					t.Errorf("qos 0: %+v", got.Result)
+				got := want(t, zero, c.zero)
+				if live != (got.Queues == 1 && got.Key != "") || live == errors.Is(got.err, message.ErrUnavailable) {
+					t.Errorf("qos 0: %+v, %v", got.Result, got.err)
 				}
-				want(t, behind, nil)
+				if took := time.Since(began); live && (took < keepPatience || took > keepPatience+keepTimeout) {
+					t.Errorf("qos 0: sent after %v", took)
+				}
+				if live {
+					want(t, behind, nil)
+				}
 				for _, done := range append(reliable, after...) {
 					err := want(t, done, message.ErrUnavailable).err
 					if errors.Is(err, message.ErrNotRetained) {
@@ -102,10 +122,10 @@ func TestRetainUnavailable(t *testing.T) {
 				if n := testutil.ToFloat64(m[notInTime]); n != 3 {
 					t.Errorf("%v counted", n)
 				}
-				if n := testutil.ToFloat64(d.metrics.publishes[0][acked]); n != 2 {
-					t.Errorf("%v of qos 0 counted as acknowledged", n)
-				}
 				closed(t, d)
+				if n := testutil.ToFloat64(d.metrics.publishes[0][acked]); live != (n == 2) || live != (len(p.sent()) == 2) {
+					t.Errorf("%v of qos 0 counted as acknowledged, %d sent", n, len(p.sent()))
+				}
 				r.with(func() {
 					if r.busy {
 						t.Error("closed with a write under way")
@@ -203,7 +223,7 @@ func TestRetainFailpoints(t *testing.T) {
 		}
 		d := New(&fakeMatcher{}, &fakeProducer{t: t}, Config{Retainer: r, Failpoint: note})
 		want(t, put(d.NewLane(), "t", "1", 1, retained), nil)
-		expected := []string{FailBeforeSend, FailAfterSend, FailBeforeRetain, "write", FailBeforeRetain, "write", FailAfterRetain}
+		expected := []string{FailBeforeRetain, "write", FailBeforeRetain, "write", FailAfterRetain, FailBeforeSend, FailAfterSend}
 		if !slices.Equal(passed, expected) {
 			t.Errorf("passed %q", passed)
 		}
@@ -211,10 +231,10 @@ func TestRetainFailpoints(t *testing.T) {
 	})
 }
 
-// TestRetainRepeat: an instance dies between the broker's acknowledgement and the write. The repeat finds the message in
-// the log, does not send it again, and has it kept.
+// TestRetainRepeat: an instance dies anywhere between the arrival and Done. The repeat is kept again, before anything
+// else, and in the log once; what follows it stands behind it in both.
 func TestRetainRepeat(t *testing.T) {
-	for _, dies := range []string{FailBeforeRetain, FailAfterRetain} {
+	for _, dies := range []string{FailBeforeRetain, FailAfterRetain, FailBeforeSend, FailAfterSend} {
 		t.Run(dies, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, r := &fakeProducer{t: t}, &fakeRetainer{t: t}
@@ -233,7 +253,7 @@ func TestRetainRepeat(t *testing.T) {
 					pub.Prepare = func(k string, place message.Place, ready func(error)) { key, at = k, place; ready(nil) }
 				})
 				synctest.Wait()
-				if !died.Load() || len(p.logged()) != 1 || (r.of("t") == "1") != (dies == FailAfterRetain) {
+				if !died.Load() || len(p.logged()) == 1 != (dies == FailAfterSend) || (r.of("t") == "1") != (dies != FailBeforeRetain) {
 					t.Fatalf("died: %v, %d in the log, %q kept", died.Load(), len(p.logged()), r.of("t"))
 				}
 				second := New(m, p, Config{Retainer: r})
@@ -242,6 +262,10 @@ func TestRetainRepeat(t *testing.T) {
 					pub.Message.Key, pub.Place, pub.Repeat, pub.Since = key, &at, true, time.Now()
 				})
 				next := put(l, "t", "2", 2, retained)
+				synctest.Wait()
+				if len(r.asked()) != 2 && dies != FailBeforeRetain || r.of("t") != "1" {
+					t.Errorf("the repeat is not kept at once: %v", r.asked())
+				}
 				want(t, again, nil)
 				want(t, next, nil)
 				if got := strings.Join(p.bodies("t"), " "); got != "1 2" {
@@ -259,8 +283,8 @@ func TestRetainRepeat(t *testing.T) {
 	}
 }
 
-// TestRetainAbandoned: a message whose publisher has gone is not kept any more. Its next connection, maybe elsewhere,
-// repeats it and goes on; a late write would put the old one back.
+// TestRetainAbandoned: a message whose publisher has gone is not kept any more, and not sent if it was kept. The next
+// connection, maybe elsewhere, repeats it and goes on; a late write would put the old one back.
 func TestRetainAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := &fakeProducer{t: t}, &fakeRetainer{t: t}
@@ -286,23 +310,57 @@ func TestRetainAbandoned(t *testing.T) {
 		}
 		closed(t, d)
 	})
-}
-
-// TestRetainLate: neither is one whose time is over, even if the process stood still and its timers are late.
-func TestRetainLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var skipped atomic.Int64
-		p, r := &fakeProducer{t: t}, &fakeRetainer{t: t}
-		p.judge = func(*Outgoing) verdict { return verdict{answer: time.Second} }
-		d := New(&fakeMatcher{}, p, Config{Retainer: r, Now: func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) }})
-		done := put(d.NewLane(), "t", "1", 1, retained)
-		skipped.Store(int64(30 * time.Second))
-		want(t, done, message.ErrUnavailable)
-		if len(r.asked()) != 0 {
-			t.Errorf("asked to keep %v", r.asked())
+		var gone atomic.Bool
+		p, r := &fakeProducer{t: t}, &fakeRetainer{t: t, slow: always(time.Second)}
+		d := New(&fakeMatcher{}, p, Config{Retainer: r})
+		done := put(d.NewLane(), "t", "1", 2, retained, func(pub *message.Publication) { pub.Abandoned = gone.Load })
+		synctest.Wait() // the write is under way
+		gone.Store(true)
+		want(t, done, message.ErrAbandoned)
+		if r.of("t") != "1" || len(p.sent()) != 0 {
+			t.Errorf("kept %q, sent %v", r.of("t"), p.sent())
 		}
 		closed(t, d)
 	})
+}
+
+// TestRetainLate: neither is one whose time is over, even if the process stood still and its timers are late: nothing is
+// kept, matched or sent any more.
+func TestRetainLate(t *testing.T) {
+	for _, at := range []string{"in front of the write", "during the write", "during the match"} {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var skipped atomic.Int64
+				skip := func() { skipped.Store(int64(30 * time.Second)) }
+				p, r := &fakeProducer{t: t}, &fakeRetainer{t: t}
+				m := &fakeMatcher{answer: func(string) (time.Duration, error) { return time.Second, nil }}
+				before := func(name string) {
+					if name == FailBeforeRetain && at == "in front of the write" {
+						skip()
+					}
+				}
+				r.judge = func(write) fate {
+					if at == "during the write" {
+						skip()
+					}
+					return fate{}
+				}
+				d := New(m, p, Config{
+					Retainer: r, Failpoint: before,
+					Now: func() time.Time { return time.Now().Add(time.Duration(skipped.Load())) },
+				})
+				done := put(d.NewLane(), "t", "1", 1, retained)
+				synctest.Wait()
+				skip()
+				want(t, done, message.ErrUnavailable)
+				if n := len(r.asked()); (n == 0) != (at == "in front of the write") || len(p.sent()) != 0 {
+					t.Errorf("written %d times, sent %v", n, p.sent())
+				}
+				closed(t, d)
+			})
+		})
+	}
 }
 
 // TestRetainClose waits for writes under way; beyond its bound it gives them up.

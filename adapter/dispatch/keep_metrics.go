@@ -15,7 +15,7 @@ const (
 	overLimit        // too many topics
 	tooLarge         // payload
 	otherFormat      // what is there was written by another build
-	notInTime        // given up, also when Close did
+	notInTime        // given up, also when Close did; QoS 0 is sent all the same if there is time left
 	notAnyMore       // the publisher had gone
 	keptValues
 )
@@ -50,7 +50,7 @@ func newKeepMetrics(f promauto.Factory) keepMetrics {
 	}
 	results := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "lmqgate_publish_retained_total",
-		Help: "Publications in the log that were to be retained, by what became of that; kept and removed are as they should be.",
+		Help: "Publications that were to be retained, by what became of that; kept and removed are as they should be.",
 	}, []string{"result"})
 	for k := range keptValues {
 		m.results[k] = results.WithLabelValues(k.String())

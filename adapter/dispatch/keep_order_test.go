@@ -34,14 +34,16 @@ type keptOrder struct {
 	last map[string]int   // written last, by topic
 	had  map[string][]int // all written
 	done map[string]int   // last publication that is done
+	full map[write]bool   // those for which there was no room
 }
 
-// wrote checks a write when it takes effect: its message is the last in the log, nothing behind it was sent.
+// wrote checks a write when it takes effect: neither its message nor anything behind it was sent.
 func (k *keptOrder) wrote(w write) {
 	n, _ := strconv.Atoi(w.payload)
-	bodies := k.p.bodies(w.topic)
-	if len(bodies) == 0 || bodies[len(bodies)-1] != w.payload {
-		k.t.Errorf("%s: %d is kept, the log has %v", w.topic, n, bodies)
+	for _, body := range k.p.bodies(w.topic) {
+		if before, _ := strconv.Atoi(body); before >= n {
+			k.t.Errorf("%s: %d is kept, the log has %d", w.topic, n, before)
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -53,6 +55,18 @@ func (k *keptOrder) wrote(w write) {
 	}
 	k.last[w.topic] = n
 	k.had[w.topic] = append(k.had[w.topic], n)
+}
+
+// sends checks a send when it begins: its message is the last one kept, unless it could not be.
+func (k *keptOrder) sends(o *Outgoing) {
+	topic, payload := o.Properties[message.PropTopic], string(o.Body)
+	n, _ := strconv.Atoi(payload)
+	retain := o.Properties[message.PropRetain] == "true"
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if retain && k.last[topic] != n && !k.full[write{topic, payload}] {
+		k.t.Errorf("%s: %d is sent, the last one kept is %d", topic, n, k.last[topic])
+	}
 }
 
 // ended checks a publication that is done: it was kept, if it was to be.
@@ -80,13 +94,22 @@ func TestRetainChaos(t *testing.T) {
 func retainChaos(t *testing.T, seed uint64) {
 	const lanes, topics, each = 6, 2, 40
 	c := &chaos{rng: rand.New(rand.NewPCG(seed, 9))}
-	p := &fakeProducer{t: t, judge: c.verdict, findTime: c.look, tryPick: c.route, pick: c.pick}
-	k := &keptOrder{t: t, p: p, last: map[string]int{}, had: map[string][]int{}, done: map[string]int{}}
+	p := &fakeProducer{t: t, findTime: c.look, tryPick: c.route, pick: c.pick}
+	k := &keptOrder{t: t, p: p, last: map[string]int{}, had: map[string][]int{}, done: map[string]int{}, full: map[write]bool{}}
+	p.judge = func(o *Outgoing) verdict {
+		k.sends(o)
+		return c.verdict(o)
+	}
 	r := &fakeRetainer{t: t, slow: func(int) time.Duration { return c.ms(5) }}
 	r.judge = func(w write) fate {
 		f := c.keep(w)
 		if f.err == nil || f.written {
 			k.wrote(w)
+		}
+		if f.err == errFull {
+			k.mu.Lock()
+			k.full[w] = true
+			k.mu.Unlock()
 		}
 		return f
 	}

@@ -15,8 +15,8 @@ import (
 	"lmqgate/meta/message"
 )
 
-// TestRetainOrder: a message is kept when it is in the log whole and before anything behind it on its line is sent; other
-// topics and lanes do not wait for that.
+// TestRetainOrder: a message is kept when its turn comes, then matched, then sent, and nothing behind it on its line goes
+// out before that; other topics and lanes do not wait for it.
 func TestRetainOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -34,7 +34,8 @@ func TestRetainOrder(t *testing.T) {
 		}
 		r := &fakeRetainer{t: t, slow: always(100 * time.Millisecond)}
 		r.judge = func(w write) fate { note("keep", w.payload); return fate{} }
-		d := New(&fakeMatcher{}, p, Config{Retainer: r})
+		m := &fakeMatcher{answer: func(topic string) (time.Duration, error) { note("match", topic); return 0, nil }}
+		d := New(m, p, Config{Retainer: r})
 		l := d.NewLane()
 		done := func(payload string) func(*message.Publication) {
 			return func(p *message.Publication) { p.Done = func(message.Result, error) { note("done", payload) } }
@@ -47,14 +48,18 @@ func TestRetainOrder(t *testing.T) {
 		closed(t, d)
 		all := strings.Join(events, "\n")
 		for _, want := range []string{
-			"0 send 1", "10 done 4", "10 done 5",
-			"110 keep 1", "110 done 1", "110 send 2", "120 done 2", "120 send 3", "230 keep 3", "230 done 3",
+			"0 send 4", "0 send 5", "10 done 4", "10 done 5",
+			"100 keep 1", "100 send 1", "110 done 1", "110 send 2", "120 done 2", "220 keep 3", "220 send 3", "230 done 3",
 		} {
 			if n := slices.Index(events, want); n < 0 || strings.Count(all, want[strings.Index(want, " "):]) != 1 {
 				t.Errorf("%q is at %d", want, n)
 			}
 		}
-		inOrder(t, events, "110 keep 1", "110 done 1", "110 send 2", "120 send 3", "230 keep 3", "230 done 3")
+		inOrder(t, events, "100 keep 1", "100 match t", "100 send 1", "110 done 1", "110 send 2",
+			"220 keep 3", "220 match t", "220 send 3", "230 done 3")
+		if n := strings.Count(all, "0 match t"); n != 4 { // those without retain at arrival
+			t.Errorf("matched %d times", n)
+		}
 		if t.Failed() {
 			t.Log(all)
 		}
@@ -191,27 +196,70 @@ func TestRetainForms(t *testing.T) {
 	}
 }
 
-// TestRetainSplit: a message in parts is kept once, behind the last part.
+// TestRetainSplit: a message in parts is kept once, in front of the first part.
 func TestRetainSplit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := splitting(t), &fakeRetainer{t: t}
 		p.judge = func(*Outgoing) verdict { return verdict{store: time.Second, answer: 2 * time.Second} }
 		r.judge = func(write) fate {
-			if n := len(p.logged()); n != 3 {
+			if n := len(p.sent()); n != 0 {
 				t.Errorf("kept behind %d parts", n)
 			}
 			return fate{}
 		}
 		d := New(&fakeMatcher{filters: map[string][]string{"t/x": wide(8)}}, p, Config{Retainer: r})
 		want(t, put(d.NewLane(), "t/x", "big", 1, retained), nil)
-		if calls := r.asked(); len(calls) != 1 || len(calls[0]) != 1 || r.of("t/x") != "big" {
-			t.Errorf("written %v", calls)
+		if calls := r.asked(); len(calls) != 1 || len(calls[0]) != 1 || r.of("t/x") != "big" || len(p.logged()) != 3 {
+			t.Errorf("written %v, %d parts", calls, len(p.logged()))
 		}
 		closed(t, d)
 	})
 }
 
-// TestRetainUnsent: what did not get into the log is not kept.
+// TestRetainRefused: what the log will never take, for a reason that is known in front of the match, is not kept; nor is
+// what its publisher has no right to any more, or has no route.
+func TestRetainRefused(t *testing.T) {
+	away := errors.New("taken over")
+	for name, c := range map[string]struct {
+		with   func(*message.Publication)
+		budget int
+		pick   error
+		err    error
+	}{
+		"properties too long": {budget: message.MaxNameCost + dispatchSlack - 1, err: message.ErrRefused},
+		"no route":            {budget: 1 << 20, pick: ErrNoTopic, err: message.ErrRefused},
+		"not prepared": {budget: 1 << 20, err: away, with: func(p *message.Publication) {
+			p.Prepare = func(_ string, _ message.Place, ready func(error)) { ready(away) }
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, r, m := &fakeProducer{t: t}, &fakeRetainer{t: t}, &fakeMatcher{}
+				p.budget = func(map[string]string) int { return c.budget }
+				p.pick = func(rocket, _ string) (message.Place, error) { return message.Place{Topic: rocket}, c.pick }
+				d := New(m, p, Config{Retainer: r})
+				for qos := range byte(3) {
+					want(t, put(d.NewLane(), "t", "x", qos, retained, func(p *message.Publication) {
+						if c.with != nil {
+							c.with(p)
+						}
+					}), c.err)
+				}
+				closed(t, d)
+				if len(r.asked()) != 0 || len(p.sent()) != 0 || len(m.asked) != 0 {
+					t.Errorf("asked to keep %v, to match %v, sent %v", r.asked(), m.asked, p.sent())
+				}
+				for k := range keptValues {
+					if n := testutil.ToFloat64(d.metrics.keep.results[k]); n != 0 {
+						t.Errorf("%v: counted %v", k, n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestRetainUnsent: what is kept and does not get into the log then ends as it would have without being kept.
 func TestRetainUnsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := &fakeProducer{t: t}, &fakeRetainer{t: t}
@@ -226,13 +274,24 @@ func TestRetainUnsent(t *testing.T) {
 			}
 		}
 		d := New(&fakeMatcher{}, p, Config{Retainer: r})
-		want(t, put(d.NewLane(), "t", "illegal", 1, retained), message.ErrRefused)
-		want(t, put(d.NewLane(), "t", "in doubt", 0, retained), message.ErrUnavailable)
-		want(t, put(d.NewLane(), "t", "rejected", 0, retained), message.ErrUnavailable)
-		want(t, put(d.NewLane(), "t", "rejected for ever", 2, retained), message.ErrUnavailable)
+		for _, c := range []struct {
+			payload string
+			qos     byte
+			err     error
+		}{
+			{"illegal", 1, message.ErrRefused},
+			{"in doubt", 0, message.ErrUnavailable},
+			{"rejected", 0, message.ErrUnavailable},
+			{"rejected for ever", 2, message.ErrUnavailable},
+		} {
+			got := want(t, put(d.NewLane(), "t", c.payload, c.qos, retained), c.err)
+			if errors.Is(got.err, message.ErrNotRetained) || got.Key != "" || r.of("t") != c.payload {
+				t.Errorf("%s: %+v, %v, kept %q", c.payload, got.Result, got.err, r.of("t"))
+			}
+		}
 		closed(t, d)
-		if len(r.asked()) != 0 {
-			t.Errorf("asked to keep %v", r.asked())
+		if n := testutil.ToFloat64(d.metrics.keep.results[keptNew]); n != 4 || len(r.asked()) != 4 {
+			t.Errorf("%v counted as kept, written %v", n, r.asked())
 		}
 	})
 }

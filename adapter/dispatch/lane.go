@@ -50,7 +50,9 @@ func (l *Lane) Publish(p *message.Publication) {
 		d.pump(l, ln)
 		return
 	}
-	d.match(j)
+	if !d.retains(p.Message) {
+		d.match(j)
+	}
 	d.place(j)
 }
 

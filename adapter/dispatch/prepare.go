@@ -11,9 +11,10 @@ import (
 )
 
 // match asks for the filters of a job. It begins at or after the arrival, never before: that is the registry's promise
-// to subscribers. A message to one client goes to that client's queue, whatever anybody subscribes to.
+// to subscribers. A message to be retained is matched after it was kept: whoever subscribes too late for this match finds
+// it there. A message to one client goes to that client's queue, whatever anybody subscribes to.
 func (d *Dispatcher) match(j *job) {
-	name := j.pub.Message.Topic
+	name := j.line.topic // not the message's: the job may end at any moment
 	if d.cfg.P2P {
 		if id, ok := topic.P2P(name); ok {
 			d.matched(j, []string{topic.P2PLMQ(id)})

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"errors"
-	"fmt"
 
 	"lmqgate/meta/message"
 )
@@ -37,7 +36,7 @@ func (j *job) step() func(*Dispatcher, *job) {
 	switch {
 	case j.stage == stageSucceeded, j.failed != nil, j.expired, j.line.broken:
 		return (*Dispatcher).finish
-	case j.op != opNone, !j.matched, !j.placed, !j.ready:
+	case j.op != opNone, !j.placed, !j.ready, !j.matched && j.stage != stageRetain:
 		return nil
 	}
 	switch j.stage {
@@ -73,7 +72,7 @@ func (d *Dispatcher) finish(j *job) {
 		d.metrics.seconds.Observe(d.cfg.Now().Sub(j.arrived).Seconds())
 	}
 	d.metrics.count(m.QoS, err, j.unknown)
-	if j.stage == stageRetain {
+	if j.stage == stageRetain && j.sound {
 		d.metrics.keep.results[unkeptOf(err)].Inc()
 	}
 	j.pub.Done(r, err)
@@ -83,10 +82,12 @@ func (d *Dispatcher) finish(j *job) {
 // outcome is what Done will be given. lane.mu is held.
 func (j *job) outcome() error {
 	switch {
-	case j.stage == stageSucceeded, j.failed != nil:
+	case j.stage == stageSucceeded:
+		return j.unkept
+	case j.failed != nil:
 		return j.failed
-	case j.expired && j.stage == stageRetain && !j.reliable():
-		return fmt.Errorf("%w: %w", message.ErrNotRetained, j.unavailable("not kept in time"))
+	case j.expired && j.stage == stageRetain:
+		return j.unavailable("retained message not kept in time")
 	case j.expired:
 		return j.unavailable("publish not done in time")
 	default:

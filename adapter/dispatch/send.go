@@ -30,12 +30,12 @@ func (d *Dispatcher) encode(j *job) {
 	d.metrics.shape(len(j.lmqs), len(parts))
 }
 
-// send sends the next part, unless its publisher has gone.
+// send sends the next part, unless its publisher has gone or its time is over.
 func (d *Dispatcher) send(j *job) {
-	if gone := j.pub.Abandoned; gone != nil && gone() {
+	if gone, late := j.over(d.cfg.Now()); gone || late {
 		j.lane.mu.Lock()
 		defer j.lane.mu.Unlock()
-		j.op, j.failed = opNone, message.ErrAbandoned
+		j.giveUp(gone, late)
 		return
 	}
 	part := &j.parts[j.sent]
