@@ -27,7 +27,7 @@ type Config struct {
 	MaxInFlight int
 	// MaxInFlightBytes bounds their size in the same way, 0 means 128 MiB. It is exceeded by one message at most.
 	MaxInFlightBytes int64
-	// Retainer keeps the publications with Message.Retain; nil means that they are only sent.
+	// Retainer keeps the publications with Message.Retain before they are sent; nil means that they are only sent.
 	Retainer Retainer
 	// Failpoint is called by name at the Failpoint constants, for crash tests; nil in production.
 	Failpoint func(name string)

@@ -3,16 +3,29 @@
 //
 // The life of a publication: it is admitted (inflight.go), its filters are asked for and its queue is chosen at once
 // (prepare.go), and when it stands at the head of its line (lane.go) it is encoded, sent part by part (send.go) and, where
-// an outcome is unknown, settled (settle.go) before anything behind it goes out.
+// an outcome is unknown, settled (settle.go) before anything behind it goes out. One with Message.Retain is kept first, when
+// it stands at the head, and its filters are asked for only then (keep.go).
 //
 // What is promised:
 //   - Publications of one lane and topic enter the log in the order of Publish; different topics do not wait for each other.
-//   - Done(nil) comes after the broker's acknowledgement of every part and, for a publication with Message.Retain, after the
-//     retained message was kept or removed; nothing behind it on its line goes out before (keep.go).
+//   - Done(nil) comes after the broker's acknowledgement of every part. A publication with Message.Retain was kept, or the
+//     retained message removed, before it was matched. So whoever begins to subscribe at any moment finds it: early enough
+//     for the match it comes live, and later it is in the store already. Whoever got it live finds nothing older there.
 //   - QoS 2: stored once, also over unknown outcomes, under one key in one queue. QoS 1: at least once. QoS 0: sent once.
 //   - A publication of QoS 1 or 2 ends within Config.PublishTimeout of its arrival. One that fails takes those waiting behind
 //     it on its line along, since its publisher will send it again and order must hold then; see Lane.
-//   - Nothing is sent, or sent again, once Publication.Abandoned says that the publisher has gone.
+//   - Nothing is kept, sent, or sent again, once Publication.Abandoned says that the publisher has gone or the time is over.
+//
+// What is not promised of a publication with Message.Retain:
+//   - One that fails may be kept all the same: the broker refused it, no route or no registry was there for it in time, its
+//     publisher went or the instance died in between. Then new subscriptions get it and those that were there do not, until
+//     it is published again; the former retained message does not come back. QoS 1 and 2, and wills, are repeated after all
+//     but a refusal, and the repeat is kept anew, in front of its match and of its look-up. Only what the broker alone knows
+//     is refused so late, and a list of filters that leaves no room beside properties that nearly fill the message: other
+//     properties that are too long, a RocketMQ topic that does not exist, and an error of Prepare come before it is kept.
+//   - One that the store does not take for good (retain.ErrLimit, ErrTooLarge, ErrFormat) is matched and sent after that was
+//     said, and Done gets message.ErrNotRetained. So is one of QoS 0 that could not be written within 5 s of its arrival, or
+//     half of Config.PublishTimeout if that is less. New subscriptions do not find them then, or find an older message.
 //
 // Locks: Lane.mu protects the lane, its lines and their jobs. It is never held while calling out.
 package dispatch

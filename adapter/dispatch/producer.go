@@ -24,7 +24,8 @@ var (
 // Matcher finds the filters with a subscriber that match a topic.
 type Matcher interface {
 	// Match calls done once with the filters, as of a registry state that is not older than the call. It does not block;
-	// done may be called before it returns, and only reads the slice.
+	// done may be called before it returns, and only reads the slice. For a message to be retained the call comes after the
+	// write was acknowledged.
 	Match(topic string, done func(filters []string, err error))
 }
 

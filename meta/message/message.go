@@ -39,8 +39,8 @@ type Result struct {
 	Queues int    // LMQs it was dispatched to; 0 = nobody subscribes
 }
 
-// Publisher publishes messages. Success means that the broker has acknowledged the message and that it is kept if it is
-// a retained one. With ErrNotRetained the Result is valid too.
+// Publisher publishes messages. Success means that the message is kept, if it is a retained one, and that the broker has
+// acknowledged it. With ErrNotRetained the Result is valid too.
 type Publisher interface {
 	Publish(ctx context.Context, m *Message) (Result, error)
 }

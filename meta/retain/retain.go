@@ -7,10 +7,15 @@
 // instance sees the result of the last. A Set that began after another one was acknowledged comes after it. Of two that
 // overlap either may be last, but it is the same one for everybody.
 //
-// This order is not that of the log: the publisher's instance calls Set after the broker has acknowledged the message.
-// One publisher's messages of a topic keep their order if the next is not set before the last Set returned (a
-// message.Lane sends them one after the other). Messages of different publishers have no order in MQTT, so their last
-// one in the log and the retained one may differ when both were published at the same moment.
+// This order is not that of the log: the publisher's instance calls Set first, asks for the filters that match once Set has
+// returned, and sends the message then. So a subscription that is in the registry before that match gets the message live,
+// and one that comes later reads the store after it: none misses it, and none reads an older one behind it. Setting it
+// behind the send would allow both, for a message not yet acknowledged.
+//
+// One publisher's messages of a topic have the same order here and in the log, since nothing of the next is done before the
+// last one is in the log (a message.Lane does them one after the other). Messages of different publishers have no order in
+// MQTT, so their last one in the log and the retained one may differ when both were published at the same moment. The store
+// may have a message that did not get into the log: its publisher was cut off, and repeats it, or the broker refused it.
 //
 // After an error of the connection the outcome of a Set is unknown, and a command that was on its way may still be
 // executed a little later, even behind the next Set of the topic if the store was stopped meanwhile. Whoever must know
