@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,13 +152,13 @@ func (r *tour5) will() {
 	mortal := func(name string) *traveller5 {
 		return r.connect(r.two, name, nil, func(p *paho.Connect) {
 			p.WillMessage = &paho.WillMessage{Topic: r.base + "/will", Payload: []byte(name), QoS: 2}
-			p.WillProperties = &paho.WillProperties{ContentType: "text/plain", ResponseTopic: "r", CorrelationData: []byte{1, 0}, User: paho.UserProperties{{Key: "k", Value: "v"}}}
+			p.WillProperties = &paho.WillProperties{User: paho.UserProperties{{Key: "k", Value: "v"}}} // paho sends no others but the delay
 		})
 	}
 	must(r.t, mortal("says goodbye").Disconnect(&paho.Disconnect{}))
 	_ = mortal("breaks off").conn.Close()
 	m := watch.next("will", "breaks off")
-	if p := m.Properties; m.QoS != 2 || m.Retain || p.ContentType != "text/plain" || p.ResponseTopic != "r" || string(p.CorrelationData) != "\x01\x00" || len(p.User) != 1 {
+	if m.QoS != 2 || m.Retain || len(m.Properties.User) != 1 || m.Properties.User[0].Value != "v" {
 		r.t.Errorf("will: %v", m)
 	}
 	must(r.t, watch.Disconnect(&paho.Disconnect{}))
@@ -181,21 +180,22 @@ func (r *tour5) resumed() {
 	c.next("q/0", "here")
 	_ = c.conn.Close()
 	<-c.Done()
-	var wanted []string
 	for n := range 20 {
-		text := fmt.Sprint("missed ", n)
-		r.pub.say("q/1", text, 1+byte(n%2), false)
-		wanted = append(wanted, text)
+		r.pub.say("q/1", fmt.Sprint("missed ", n), 1+byte(n%2), false)
 	}
 	c = r.connect(r.two, "session", use, stay)
 	if !c.ack.SessionPresent {
 		r.t.Error("session present is 0 on the other instance")
 	}
-	for n, text := range wanted {
-		if m := c.next("q/1", text); m.QoS != 1+byte(n%2) || m.Properties.SubscriptionIdentifier == nil || *m.Properties.SubscriptionIdentifier != 9 {
+	got := map[byte][]string{}
+	for range 20 {
+		m := take(r.t, c.got)
+		if m.Topic != r.base+"/q/1" || m.Properties.SubscriptionIdentifier == nil || *m.Properties.SubscriptionIdentifier != 9 {
 			r.t.Errorf("missed: %v", m)
 		}
+		got[m.QoS] = append(got[m.QoS], string(m.Payload))
 	}
+	missed(r.t, got)
 	must(r.t, c.Disconnect(&paho.Disconnect{}))
 }
 
@@ -291,6 +291,19 @@ func (r *tour5) aliases() {
 	}
 }
 
+// missed requires the even ones of 20 messages with QoS 1, and the odd ones with QoS 2; each QoS has an order of its own
+// [MQTT-4.6.0-5], and Paho hands on messages of QoS 2 when they are released.
+func missed(t *testing.T, got map[byte][]string) {
+	t.Helper()
+	for n := range 20 {
+		list := got[1+byte(n%2)]
+		if len(list) != 10 || list[n/2] != fmt.Sprint("missed ", n) {
+			t.Errorf("missed with QoS %d: %q", 1+n%2, list)
+			return
+		}
+	}
+}
+
 // tour3 is the tour with paho.mqtt.golang.
 type tour3 struct {
 	t        *testing.T
@@ -340,6 +353,9 @@ func (c *traveller3) subscribe(filter string, qos byte) {
 	c.tour.t.Helper()
 	token := c.Subscribe(filter, qos, func(_ pahov3.Client, m pahov3.Message) { c.got <- m })
 	await(c.tour.t, token)
+	if strings.HasPrefix(filter, "$share/") { // how paho names it in the result
+		filter = strings.SplitN(filter, "/", 3)[2]
+	}
 	if got := token.(*pahov3.SubscribeToken).Result()[filter]; got != qos {
 		c.tour.t.Fatalf("SUBACK %#x for %s", got, filter)
 	}
@@ -395,17 +411,15 @@ func (r *tour3) resumed() {
 		r.pub.say("q/1", fmt.Sprint("missed ", n), 1+byte(n%2), false)
 	}
 	c = r.connect(r.two, "session", stay)
-	var got []string
-	for len(got) < 20 {
+	got := map[byte][]string{}
+	for range 20 {
 		m := take(r.t, c.got)
 		if m.Topic() != r.base+"/q/1" {
 			r.t.Fatalf("got %s %q", m.Topic(), m.Payload())
 		}
-		got = append(got, string(m.Payload()))
+		got[m.Qos()] = append(got[m.Qos()], string(m.Payload()))
 	}
-	if wanted := numbered("missed ", 20); !slices.Equal(got, wanted) {
-		r.t.Errorf("missed: %s", difference(wanted, got))
-	}
+	missed(r.t, got)
 	c.Disconnect(250)
 }
 
