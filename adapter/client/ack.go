@@ -10,7 +10,7 @@ import (
 // publish0 publishes at most once.
 func (in *inbound) publish0(m *message.Message) {
 	size := len(m.Payload)
-	in.c.lane.Publish(&message.Publication{Message: m, Done: func(_ message.Result, err error) {
+	in.lane.Publish(&message.Publication{Message: m, Done: func(_ message.Result, err error) {
 		in.left(size)
 		if errors.Is(err, message.ErrNotRetained) {
 			in.c.srv.warn("a message was not retained", "client_id", in.c.id, "error", err)
@@ -21,7 +21,7 @@ func (in *inbound) publish0(m *message.Message) {
 // publish1 publishes at least once: PUBACK after the broker's acknowledgement.
 func (in *inbound) publish1(id uint16, m *message.Message) {
 	slot, size := in.reserve(1), len(m.Payload)
-	in.c.lane.Publish(&message.Publication{Message: m, Done: func(r message.Result, err error) {
+	in.lane.Publish(&message.Publication{Message: m, Done: func(r message.Result, err error) {
 		in.left(size)
 		code, why, ok := in.c.outcome(r, err)
 		if ok {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lmqgate/adapter/packet"
-	"lmqgate/meta/message"
 	"lmqgate/meta/session"
 )
 
@@ -29,6 +28,7 @@ type client struct {
 	version   packet.Version
 	problems  bool // reason strings are wanted [MQTT-3.1.2-29]
 	arrived   bool // Server.arrive counts it
+	clean     bool // Clean Start
 	lasting   bool // CONNECT asked for a session expiry interval over 0
 
 	ending   ending
@@ -46,9 +46,7 @@ type client struct {
 
 	// The reading goroutine's.
 	in      atomic.Pointer[inbound] // made by the first packet that needs it; others may look
-	lane    message.Lane            // made by the first PUBLISH
 	filters filterSet
-	aliases []string // topic aliases of the client, by number; for this connection only [MQTT-3.3.2-7]
 	goodbye *packet.Disconnect
 
 	left chan struct{} // protected by Server.mu; closed when a client that said goodbye is forgotten

@@ -106,6 +106,7 @@ func reject(code packet.ReasonCode, format string, args ...any) error {
 func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, error) {
 	c.problems = p.Version == packet.V5 && !p.Properties.NoProblemInfo
 	c.id = p.ClientID
+	c.clean = p.CleanStart
 	c.maxPacket = int(p.Properties.MaximumPacketSize)
 	c.out.most = min(p.Properties.TopicAliasMaximum, maxAliases)
 	if err := c.acceptable(p); err != nil {
@@ -194,7 +195,7 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.delivery.Wake()
 	c.lose(0)
 	c.seen.Store(c.srv.now())
-	c.online(p)
+	c.online()
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }
 

@@ -22,6 +22,10 @@ type inbound struct {
 	fresh   atomic.Int64 // ns since Server.start: the session was ours then, as a fenced write has shown
 	unsent  atomic.Int32 // QoS 2 publications on their way to the log
 
+	// The reading goroutine's.
+	lane    message.Lane
+	aliases []string // topic aliases of the client, by number; for this connection only [MQTT-3.3.2-7]
+
 	pubacks, pubrecs ackQueue
 
 	mu      sync.Mutex // protects the fields below

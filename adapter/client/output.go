@@ -28,14 +28,15 @@ type output struct {
 
 	mu      sync.Mutex // protects the fields below
 	buf     *[]byte
-	answers int  // bytes of buf that are no deliveries, which Full bounds
-	writing bool // a goroutine is at it
-	full    bool // Full was answered with true: wake the delivery when there is room
-	ended   bool // no more bytes are taken
-	bye     *packet.ReasonCode
-	idle    chan struct{} // made by wait, closed when the last goroutine ends
-	most    uint16        // topic aliases that the client takes; set before the session is attached
-	aliases *aliases      // made by the first delivery, if most is not 0
+	answers int               // bytes of buf that are no deliveries, which Full bounds
+	writing bool              // a goroutine is at it
+	full    bool              // Full was answered with true: wake the delivery when there is room
+	ended   bool              // no more bytes are taken
+	closing bool              // the stream is closed behind those that wait
+	bye     packet.ReasonCode // then: why
+	most    uint16            // topic aliases that the client takes; set before the session is attached
+	idle    chan struct{}     // made by wait, closed when the last goroutine ends
+	aliases *aliases          // made by the first delivery, if most is not 0
 }
 
 // Send implements Link.
@@ -101,8 +102,7 @@ func (o *output) room() bool {
 // giveUp ends a connection whose client does not read. The write under way fails, and the goroutine in it does the
 // rest. Called under o.mu.
 func (o *output) giveUp() {
-	code := packet.QuotaExceeded
-	o.ended, o.bye, o.buf = true, &code, nil
+	o.ended, o.closing, o.bye, o.buf = true, true, packet.QuotaExceeded, nil
 	_ = o.c.conn.SetWriteDeadline(time.Unix(1, 0))
 	o.start()
 }
@@ -142,16 +142,16 @@ func (o *output) mute() {
 func (o *output) finish(code packet.ReasonCode, last packet.Packet) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.bye != nil {
+	if o.closing {
 		return
 	}
 	if last != nil && o.room() {
 		_ = o.add(last)
 	}
-	if o.bye != nil { // room has given up
+	if o.closing { // room has given up
 		return
 	}
-	o.ended, o.bye = true, &code
+	o.ended, o.closing, o.bye = true, true, code
 	if o.writing { // maybe in the middle of a long write
 		_ = o.c.conn.SetWriteDeadline(time.Now().Add(byeTimeout))
 	}
@@ -196,7 +196,7 @@ func (o *output) take() (b *[]byte, wake bool) {
 	defer o.mu.Unlock()
 	if b = o.buf; b != nil {
 		timeout := o.c.srv.cfg.WriteTimeout
-		if o.bye != nil {
+		if o.closing {
 			timeout = min(timeout, byeTimeout)
 		}
 		_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
@@ -205,8 +205,8 @@ func (o *output) take() (b *[]byte, wake bool) {
 		o.c.wrote.Store(o.c.srv.now())
 		return b, wake
 	}
-	if o.bye != nil {
-		code := *o.bye
+	if o.closing {
+		code := o.bye
 		o.mu.Unlock()
 		o.c.halt(code)
 		o.c.conn.Bye(code)

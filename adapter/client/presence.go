@@ -35,15 +35,13 @@ type Present struct {
 type about struct {
 	login identity
 	auth  *authentication // nil: no enhanced authentication
-	came  time.Time
-	clean bool
+	came  int64           // when CONNECT was accepted, ns since 1970
 }
 
 // online notes and tells that the client came.
-func (c *client) online(p *packet.Connect) {
+func (c *client) online() {
 	if pres := c.srv.deps.Presence; pres != nil {
-		a := c.known()
-		a.came, a.clean = time.Now(), p.CleanStart
+		c.known().came = time.Now().UnixNano()
 		pres.Online(c.present())
 	}
 }
@@ -59,7 +57,7 @@ func (c *client) present() Present {
 	a := c.about
 	return Present{
 		ClientID: c.id, Username: a.login.Username, Address: c.conn.RemoteIP(), Transport: c.conn.Kind(), Version: c.version,
-		CleanStart: a.clean, KeepAlive: time.Duration(c.patience) * 2 / 3, Epoch: c.epoch, At: a.came,
+		CleanStart: c.clean, KeepAlive: time.Duration(c.patience) * 2 / 3, Epoch: c.epoch, At: time.Unix(0, a.came),
 	}
 }
 

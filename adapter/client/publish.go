@@ -33,8 +33,8 @@ func (c *client) publish(p *packet.Publish) error {
 	if err := in.enter(p); err != nil {
 		return err
 	}
-	if c.lane == nil {
-		c.lane = c.srv.deps.Lanes.NewLane()
+	if in.lane == nil {
+		in.lane = c.srv.deps.Lanes.NewLane()
 	}
 	switch p.QoS {
 	case 0:
@@ -126,16 +126,17 @@ func (c *client) resolveAlias(p *packet.Publish) error {
 	if n > c.srv.cfg.TopicAliases { // [MQTT-3.3.2-9], [MQTT-3.3.2-12]
 		return reject(packet.TopicAliasInvalid, "topic alias beyond the maximum")
 	}
+	in := c.inbound()
 	if p.Topic == "" {
-		if n > len(c.aliases) || c.aliases[n-1] == "" {
+		if n > len(in.aliases) || in.aliases[n-1] == "" {
 			return reject(packet.ProtocolError, "topic alias is not set")
 		}
-		p.Topic = c.aliases[n-1]
+		p.Topic = in.aliases[n-1]
 		return nil
 	}
-	for len(c.aliases) < n {
-		c.aliases = append(c.aliases, "")
+	for len(in.aliases) < n {
+		in.aliases = append(in.aliases, "")
 	}
-	c.aliases[n-1] = strings.Clone(p.Topic) // not to keep the payload alive
+	in.aliases[n-1] = strings.Clone(p.Topic) // not to keep the payload alive
 	return nil
 }

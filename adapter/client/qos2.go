@@ -81,7 +81,7 @@ func (in *inbound) publish2(id uint16, m *message.Message) {
 		p.Prepare = func(key string, at message.Place, ready func(error)) { in.prepare(r, key, at, ready) }
 	}
 	in.unsent.Add(1)
-	in.c.lane.Publish(p)
+	in.lane.Publish(p)
 }
 
 // repeated answers a PUBLISH that was published and waits for PUBREL [MQTT-4.3.3-10].

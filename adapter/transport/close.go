@@ -35,10 +35,10 @@ func (c *Conn) Close() error { return c.CloseWith(StatusNormal, "") }
 func (c *Conn) beginClose(code StatusCode, reason, refused string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.code != 0 {
+	if c.closed != nil {
 		return false
 	}
-	c.code, c.reason = code, reason
+	c.closed = &closed{code, reason}
 	if refused != "" {
 		c.srv.met.refuse(c.kind, refused)
 	}
@@ -62,7 +62,7 @@ func (c *Conn) sendLastNow() {
 func (c *Conn) closing() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.code != 0
+	return c.closed != nil
 }
 
 // sendLast sends the close frame and half-closes the socket, once. Without wait it does only what cannot block. The
@@ -83,7 +83,7 @@ func (c *Conn) sendCloseFrame(wait bool) bool {
 		return true
 	}
 	c.mu.Lock()
-	frame := closeFrame(c.code, c.reason)
+	frame := closeFrame(c.closed.code, c.closed.reason)
 	c.mu.Unlock()
 	var err error
 	if wait {

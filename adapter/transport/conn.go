@@ -36,7 +36,12 @@ type Conn struct {
 	remote netip.AddrPort
 	header http.Header // until DropHeader
 	timer  *time.Timer // until Established
-	code   StatusCode  // not 0: closing
+	closed *closed     // nil: not closing
+}
+
+// closed says why a connection closes.
+type closed struct {
+	code   StatusCode
 	reason string
 }
 
@@ -191,7 +196,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.deadline(t, c.raw.
 func (c *Conn) deadline(t time.Time, set func(time.Time) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.code != 0 {
+	if c.closed != nil {
 		return net.ErrClosed
 	}
 	return set(t)
