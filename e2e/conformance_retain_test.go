@@ -16,8 +16,8 @@ func (s *scene) newcomer(filter string, texts ...string) {
 	p.cut()
 }
 
-// isRetained waits until the topic's retained message has that text, "" for none: what is published with QoS 0, and a will,
-// is not acknowledged.
+// isRetained waits until the topic's retained message has that text, "" for none: what is published with QoS 0 is
+// not acknowledged.
 func (s *scene) isRetained(topic, text string) {
 	s.Helper()
 	s.publisher()

@@ -117,7 +117,6 @@ func willRetained(s *scene) {
 	if got := m.got("stays"); got.Retain {
 		s.Error("RETAIN is 1 for a subscription that was there before")
 	}
-	s.isRetained(s.topic("will"), "stays")
 	late := s.join("late")
 	late.sub(1, s.topic("will"))
 	if got := late.got("stays"); !got.Retain || got.QoS != 1 {
