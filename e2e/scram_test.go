@@ -118,7 +118,8 @@ func TestScram(t *testing.T) {
 				w.subscribe(t, 1, f.topic("%s", user))
 			}
 			for _, c := range []struct{ name, user, password string }{
-				{"wrong password", "alice", "pen"}, {"another user's password", "alice", "pässwörd, long"},
+				{"wrong password", "alice", "pen"},
+				{"another user's password", "alice", "pässwörd, long"},
 				{"unknown user", "mallory", "pencil"},
 			} {
 				w := dialed(t, i.tcp, packet.V5)

@@ -47,7 +47,8 @@ func TestAliases(t *testing.T) {
 		},
 		{ // PUBLISH of "long" takes 10 bytes, with an alias 13
 			"too large with an alias", takes(5, 12),
-			[]string{"long", "long", "long"}, "PUBLISH long p, PUBLISH long p, PUBLISH long p",
+			[]string{"long", "long", "long"},
+			"PUBLISH long p, PUBLISH long p, PUBLISH long p",
 		},
 		{"just large enough", takes(5, 13), []string{"long", "long", "long"}, "PUBLISH long p, PUBLISH long=1 p, PUBLISH =1 p"},
 	} {

@@ -42,7 +42,8 @@ func TestAdvertised(t *testing.T) {
 		{"session expiry, too long", Config{}, props(func(p *packet.ConnectProperties) { p.SessionExpiry = 1e6 }), expiry(604800), 168 * time.Hour},
 		{"session expiry, never", Config{}, props(func(p *packet.ConnectProperties) { p.SessionExpiry = 0xFFFFFFFF }), expiry(604800), 168 * time.Hour},
 		{
-			"session expiry, never, granted", Config{SessionExpiryMax: 2 * session.Never},
+			"session expiry, never, granted",
+			Config{SessionExpiryMax: 2 * session.Never},
 			props(func(p *packet.ConnectProperties) { p.SessionExpiry = 0xFFFFFFFF }), base, session.Never,
 		},
 		{"session expiry, none granted", Config{SessionExpiryMax: -1}, props(func(p *packet.ConnectProperties) { p.SessionExpiry = 60 }), expiry(0), 0},

@@ -71,7 +71,8 @@ func (f *fakeStore) parted() []string {
 }
 
 func newFakeStore() *fakeStore {
-	return &fakeStore{sessions: map[string]*stored{}, given: map[string]*session.Will{}, users: map[string]string{},
+	return &fakeStore{
+		sessions: map[string]*stored{}, given: map[string]*session.Will{}, users: map[string]string{},
 		epochs: map[session.Epoch]string{}, tried: map[session.Epoch]int{}, parting: map[session.Epoch]string{},
 	}
 }

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -111,10 +110,3 @@ func (r *fakeRegistry) Renew(_ context.Context, filter string, b registry.Life) 
 
 // OnGroupEnd implements registry.Groups.
 func (r *fakeRegistry) OnGroupEnd(fn func(filter string, l registry.Life)) { r.ended = fn }
-
-// groups are those that have begun.
-func (r *fakeRegistry) groups() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.lives))
-}

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"errors"
-
 	"strings"
 	"testing"
 	"testing/synctest"

@@ -82,7 +82,6 @@ type sharedMember struct {
 	conn   *conn
 	client *client
 	on     int // instance
-	qos    byte
 	member bool // SUBACK came and no UNSUBSCRIBE was sent
 }
 
