@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 

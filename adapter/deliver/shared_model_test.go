@@ -81,7 +81,7 @@ type sharedMember struct {
 	clean  bool
 	conn   *conn
 	client *client
-	on     int // instance
+	on     int  // instance
 	member bool // SUBACK came and no UNSUBSCRIBE was sent
 }
 
