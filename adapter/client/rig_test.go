@@ -176,7 +176,7 @@ func (r *rig) dial(v packet.Version, deaf bool, on func(packet.Packet)) *peer {
 			<-p.served
 		}
 	}()
-	r.t.Cleanup(func() { _ = near.Close(); close(p.out) })
+	r.t.Cleanup(func() { _ = near.Close(); <-p.ended; close(p.out) }) // nobody sends any more
 	return p
 }
 
