@@ -95,9 +95,15 @@ func (f *fakeCluster) move(name, addr string) *fakeServer {
 	delete(f.servers, old.addr)
 	f.brokers[name] = s
 	f.mu.Unlock()
+	queues := make(map[string][]remoting.Message) // the old one may still be answering
 	old.mu.Lock()
-	s.queues = old.queues
+	for name, q := range old.queues {
+		queues[name] = slices.Clone(q)
+	}
 	old.mu.Unlock()
+	s.mu.Lock()
+	s.queues = queues
+	s.mu.Unlock()
 	old.cut()
 	return s
 }
