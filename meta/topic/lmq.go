@@ -43,10 +43,7 @@ func First(nameOrFilter string) string {
 // list. It is a coarse address: `t/r1` and `t/r1/` share one. Receivers re-check with Match.
 func LMQ(nameOrFilter string) string {
 	slash := strings.IndexByte(nameOrFilter, '/') >= 0
-	trailing := ""
-	if slash && nameOrFilter[len(nameOrFilter)-1] != '/' {
-		trailing = "/"
-	}
+	trailing := trailingSlash(nameOrFilter)
 	if n := len(LMQPrefix) + len(nameOrFilter) + len(trailing); n > MaxLMQBytes || !ordinary(nameOrFilter) {
 		return hashedLMQ(nameOrFilter, trailing)
 	}
@@ -67,10 +64,18 @@ func LMQ(nameOrFilter string) string {
 	return b.String()
 }
 
-// IsHashedLMQ reports whether the name is of the hashed form, which names no topic by itself.
+// trailingSlash is what a name lacks to be normalised.
+func trailingSlash(nameOrFilter string) string {
+	if strings.IndexByte(nameOrFilter, '/') >= 0 && nameOrFilter[len(nameOrFilter)-1] != '/' {
+		return "/"
+	}
+	return ""
+}
+
+// IsHashedLMQ reports whether the name is of a hashed form, LMQ's or SharedLMQ's, which names no topic by itself.
 func IsHashedLMQ(lmq string) bool {
 	i := len(lmq) - hashChars - len(hashMark)
-	return i >= len(LMQPrefix) && strings.HasPrefix(lmq, LMQPrefix) && lmq[i:i+len(hashMark)] == hashMark
+	return i >= len(LMQPrefix) && strings.HasPrefix(lmq, LMQPrefix) && lmq[i:i+len(hashMark)] == hashMark || isHashedShared(lmq)
 }
 
 func hashedLMQ(nameOrFilter, trailing string) string {
@@ -78,8 +83,13 @@ func hashedLMQ(nameOrFilter, trailing string) string {
 	if len(LMQPrefix)+len(first)+len(hashMark)+hashChars > MaxLMQBytes || !ordinary(first) {
 		first = ""
 	}
-	sum := sha256.Sum256([]byte(nameOrFilter + trailing))
-	return LMQPrefix + first + hashMark + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])
+	return LMQPrefix + first + hashMark + hashOf(nameOrFilter+trailing)
+}
+
+// hashOf is the SHA-256 of a normalised name as it stands in names of queues.
+func hashOf(normalised string) string {
+	sum := sha256.Sum256([]byte(normalised))
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:])
 }
 
 // ordinary reports whether s can stand in an LMQ name in clear.
