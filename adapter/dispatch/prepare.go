@@ -32,15 +32,19 @@ func (d *Dispatcher) match(j *job) {
 	})
 }
 
-// queuesOf returns the LMQ names of filters, each once: several filters may share a queue, and a name given twice
-// would lose the message there.
+// queuesOf returns the LMQ names of filters, those for plain subscriptions and, where they are others, those for groups (see
+// topic.SharedLMQ), each once: several filters may share a queue, and a name given twice would lose the message there.
 func queuesOf(filters []string) []string {
 	if len(filters) == 0 {
 		return nil
 	}
-	lmqs := make([]string, len(filters))
-	for i, f := range filters {
-		lmqs[i] = topic.LMQ(f)
+	lmqs := make([]string, 0, len(filters))
+	for _, f := range filters {
+		lmq := topic.LMQ(f)
+		lmqs = append(lmqs, lmq)
+		if shared := topic.SharedLMQOf(f, lmq); shared != lmq {
+			lmqs = append(lmqs, shared)
+		}
 	}
 	if len(lmqs) == 1 {
 		return lmqs

@@ -389,10 +389,13 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// TestOneQueueForManyFilters: filters that share a queue name it once; twice would lose the message there.
+// TestOneQueueForManyFilters: filters that share a queue name it once; twice would lose the message there. One from whose
+// queue groups could not consume has a second queue, once too.
 func TestOneQueueForManyFilters(t *testing.T) {
-	got := queuesOf([]string{"t/x/", "t/x", "t/#", "t/x"})
-	want := []string{topic.LMQ("t/#"), topic.LMQ("t/x")}
+	long := "t/" + strings.Repeat("x", 178)
+	got := queuesOf([]string{"t/x/", "t/x", "t/#", "t/x", long, long + "/", "t/a@b"})
+	want := []string{topic.LMQ("t/#"), topic.LMQ("t/x"), topic.LMQ(long), topic.SharedLMQ(long), topic.LMQ("t/a@b")}
+	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
