@@ -18,17 +18,17 @@
 // No client is left with an older value of a topic than it should have. Let R be what a walk reads of a topic and L a live
 // message of it, both of one publisher, whose messages have one order in the log and in the store.
 //
-//   - L was sent before R was read. R is L or newer, if the store had L by then: see below.
+//   - L was sent before R was read. The store had L by then, or a newer one, so R is L or newer: a retained message is kept
+//     before it is matched and sent (see dispatch).
 //   - L is sent after R was read. Then R was sent first, since nothing live leaves between the reading of a page and its
 //     sending, and what a takeover sends again from retained messages goes before everything else. Should L be older than R,
-//     R itself stands behind L in the same queue, in front of which the subscription began, and comes again as a live
-//     message.
-//   - No live message comes after R. R is the newest, if the store had every message that stands in front of the
-//     subscription's begin, or that was not dispatched to it because it was matched before.
+//     R itself stands behind L in the same queue, in front of which the subscription began, or is still to be sent, and comes
+//     as a live message too.
+//   - No live message comes after R. R is the newest: the store had every message that stands in front of the subscription's
+//     begin, or that was not dispatched to it because it was matched before.
 //
-// So it rests on the store having a message when it is matched and sent. A publisher's side that sets it later leaves a gap
-// for a PUBLISH that is not acknowledged yet when R is read: in the first case the client is left with R, in the last one
-// it gets the message neither live nor retained. Acknowledged ones are never concerned.
+// That includes a PUBLISH that is not acknowledged yet when R is read. Not in it are messages that the store did not take, and
+// those that were kept and then not sent: dispatch says which.
 //
 // Live messages wait for a walk from its standing in line for a page on, otherwise they would take the window from it. They
 // go on while the walk waits for the client, whose window or link is full, and while the store fails: then the walk sees
@@ -36,7 +36,7 @@
 //
 // # Shared subscriptions
 //
-// `$share/g/F` makes the session a member of a group, which consumes the LMQ of F by POP (architecture decision 7). The
+// `$share/g/F` makes the session a member of a group, which consumes topic.SharedLMQ of F by POP (architecture decision 7). The
 // subscription has no cursor: the broker keeps the group's position, and who has which message until when. A share is the
 // group on this instance, from its first connected member to its last. It asks for messages only while members have room,
 // for as many as have (times up to eight while there are many), so equal members get about the same on whichever

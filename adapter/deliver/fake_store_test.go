@@ -188,7 +188,7 @@ func (r *fakeRegistry) match(name string) []string {
 	var lmqs []string
 	for _, h := range r.holds {
 		if _, filter, _, _ := topic.ParseShared(h.Filter); topic.Match(filter, name) {
-			lmqs = append(lmqs, topic.LMQ(filter))
+			lmqs = append(lmqs, topic.LMQ(filter), topic.SharedLMQ(filter))
 		}
 	}
 	slices.Sort(lmqs)

@@ -63,7 +63,7 @@ func (h *Hub) useShare(name string, limit int) *share {
 	}
 	_, filter, _, _ := topic.ParseShared(name)
 	sh := &share{
-		hub: h, name: name, filter: filter, lmq: topic.LMQ(filter), users: 1,
+		hub: h, name: name, filter: filter, lmq: topic.SharedLMQ(filter), users: 1,
 		again: make(chan struct{}, 1), begun: make(chan struct{}),
 	}
 	sh.room = sync.NewCond(&sh.mu)

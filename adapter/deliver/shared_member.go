@@ -13,10 +13,10 @@ func isShared(filter string) bool {
 	return shared && err == nil
 }
 
-// lmqOf is the LMQ that a subscription's filter stands for.
+// lmqOf is the LMQ that a subscription's filter stands for. A group's is not always that of plain subscriptions.
 func lmqOf(filter string) string {
 	if _, inner, shared, err := topic.ParseShared(filter); shared && err == nil {
-		return topic.LMQ(inner)
+		return topic.SharedLMQ(inner)
 	}
 	return topic.LMQ(filter)
 }
