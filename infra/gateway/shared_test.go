@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
 
 	"lmqgate/adapter/packet"
+	"lmqgate/adapter/rocketmq"
 	"lmqgate/infra/minimq"
+	"lmqgate/meta/topic"
 )
 
 // sharer is a member that acknowledges everything and counts.
@@ -122,21 +125,33 @@ func (c *peer) receive(want string) *packet.Publish {
 // TestSharedMoves: what a member had not acknowledged when its instance stopped goes to a member elsewhere; what an
 // offline member's group gets waits; a group that has ended leaves nothing to the next of its name.
 func TestSharedMoves(t *testing.T) {
-	t.Run("minimq", func(t *testing.T) {
-		noLeaks(t)
-		sharedMoves(t, minimq.RunWith(t, minimq.Config{ReviveDelay: 1}).Addr())
-	})
-	t.Run("RocketMQ", func(t *testing.T) {
-		servers := os.Getenv("LMQGATE_TEST_NAMESRV")
-		if servers == "" {
-			t.Skip("LMQGATE_TEST_NAMESRV is not set; it takes host:port")
+	servers := map[string]func(t *testing.T) string{
+		"minimq": func(t *testing.T) string { return minimq.RunWith(t, minimq.Config{ReviveDelay: 1}).Addr() },
+		"RocketMQ": func(t *testing.T) string {
+			servers := os.Getenv("LMQGATE_TEST_NAMESRV")
+			if servers == "" {
+				t.Skip("LMQGATE_TEST_NAMESRV is not set; it takes host:port")
+			}
+			return servers
+		},
+	}
+	long := strings.Repeat("x", 176) + "/"
+	for server, run := range servers {
+		for name, levels := range map[string]string{
+			"plain": "t/", "of 180 bytes": "t/" + long, "not ASCII": "t/温度/é/", "long and not ASCII": "t/" + strings.Repeat("温度/", 20),
+			"with an @": "t/a@b.example/",
+		} {
+			t.Run(server+"/"+name, func(t *testing.T) {
+				noLeaks(t)
+				sharedMoves(t, run(t), levels)
+			})
 		}
-		noLeaks(t)
-		sharedMoves(t, servers)
-	})
+	}
 }
 
-func sharedMoves(t *testing.T, servers string) {
+// sharedMoves publishes to a topic and shares the filter of all with these first levels.
+func sharedMoves(t *testing.T, servers, levels string) {
+	name, filter := levels+"1", levels+"+"
 	redis := miniredis.RunT(t)
 	cfg := load(t, env("REDIS_URL", "redis://"+redis.Addr()), env("NAMESRV_ADDR", servers), "AUTH=anonymous", "BIND_ADDR=127.0.0.1")
 	a, b := start(t, cfg), start(t, cfg)
@@ -145,13 +160,13 @@ func sharedMoves(t *testing.T, servers string) {
 
 	pub, _ := dial(t, b, connect("pub", 0))
 	one, _ := dial(t, a, connect("one", 3600))
-	one.subscribe("$share/g/t/+", 1)
-	pub.publish("t/1", "a")
-	pub.publish("t/1", "b")
+	one.subscribe("$share/g/"+filter, 1)
+	pub.publish(name, "a")
+	pub.publish(name, "b")
 	one.receive("a")
 	one.receive("b")
 	two, _ := dial(t, b, connect("two", 3600))
-	two.subscribe("$share/g/t/+", 1)
+	two.subscribe("$share/g/"+filter, 1)
 	stop(t, a)
 	got := map[string]bool{}
 	for range 2 {
@@ -168,24 +183,41 @@ func sharedMoves(t *testing.T, servers string) {
 
 	two.send(&packet.Disconnect{})
 	two.next()
-	pub.publish("t/1", "waits")
+	pub.publish(name, "waits")
 	two, _ = dial(t, b, connect("two", 3600))
 	two.receive("waits")
 	for i, c := range []*peer{two, nil} {
 		if i == 1 {
 			c, _ = dial(t, b, connect("one", 3600))
 		}
-		c.send(&packet.Unsubscribe{PacketID: 2, Filters: []string{"$share/g/t/+"}})
+		c.send(&packet.Unsubscribe{PacketID: 2, Filters: []string{"$share/g/" + filter}})
 		if ack, ok := c.next().(*packet.Unsuback); !ok || ack.Codes[0] != packet.Success {
 			t.Fatalf("UNSUBSCRIBE answered with %+v", ack)
 		}
 	}
 	plain, _ := dial(t, b, connect("plain", 0))
-	plain.subscribe("t/+", 0) // keeps the queue of the filter filled
-	pub.publish("t/1", "nobody's")
+	plain.subscribe(filter, 0) // keeps the queue of the filter filled
+	pub.publish(name, "nobody's")
 	plain.receive("nobody's")
 	three, _ := dial(t, b, connect("three", 0))
-	three.subscribe("$share/g/t/+", 1)
-	pub.publish("t/1", "new")
+	three.subscribe("$share/g/"+filter, 1)
+	pub.publish(name, "new")
 	three.receive("new")
+}
+
+// TestSharedQueues: groups can consume the queues of filters of all lengths.
+func TestSharedQueues(t *testing.T) {
+	group := rocketmq.GroupName("share", "$share/g/t", "a token that makes the name a long one")
+	if len(group) > rocketmq.MaxGroupName {
+		t.Errorf("group of %d bytes", len(group))
+	}
+	group += strings.Repeat("x", rocketmq.MaxGroupName-len(group))
+	for _, unit := range []string{"x", "é", "中", "😀", "中x", "%"} {
+		for n := range 220 {
+			filter := "t/" + strings.Repeat(unit, n)
+			if err := rocketmq.CheckGroup(group, topic.SharedLMQ(filter)); err != nil {
+				t.Errorf("%s: %v", filter, err)
+			}
+		}
+	}
 }
