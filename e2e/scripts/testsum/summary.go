@@ -28,10 +28,14 @@ type summary struct {
 	passed  int
 	failed  []string
 	skipped []string
+	late    map[string][]string // by package: what it said when its time was over, the tests that still ran
 }
 
+// mostLate bounds late, in lines.
+const mostLate = 40
+
 func newSummary(out io.Writer) *summary {
-	return &summary{out: out, outputs: make(map[string]string)}
+	return &summary{out: out, outputs: make(map[string]string), late: make(map[string][]string)}
 }
 
 // read takes all events. A line that is none, such as a complaint of the go command, is written as it is.
@@ -62,6 +66,9 @@ func (s *summary) take(e event) {
 	case "build-output":
 		fmt.Fprint(s.out, e.Output)
 	case "output":
+		if late := s.late[e.Package]; len(late) > 0 && len(late) < mostLate || strings.HasPrefix(e.Output, "panic: test timed out") {
+			s.late[e.Package] = append(late, e.Output)
+		}
 		kept := s.outputs[key] + e.Output
 		s.outputs[key] = kept[max(0, len(kept)-mostOutput):]
 	case "pass", "fail", "skip":
@@ -93,6 +100,9 @@ func (s *summary) finished(e event) {
 	case "pass":
 		fmt.Fprintf(s.out, "ok    %s  %.1fs\n", e.Package, e.Elapsed)
 	case "fail":
+		for _, line := range s.late[e.Package] {
+			fmt.Fprint(s.out, line)
+		}
 		fmt.Fprintf(s.out, "%sFAIL  %s  %.1fs\n", s.outputs[e.Package+" "], e.Package, e.Elapsed)
 		if !slices.ContainsFunc(s.failed, func(f string) bool { return strings.HasPrefix(f, e.Package+" ") }) {
 			s.failed = append(s.failed, e.Package)
