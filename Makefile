@@ -47,11 +47,11 @@ test: bin/with-real bin/testsum ## all tests; REQUIRE_REAL=1 installs real serve
 ifeq ($(CC_FOUND),)
 	@echo "no C compiler found: tests run without the race detector"
 endif
-	@bin/with-real bin/testsum $(RACE) -timeout 15m $(TESTFLAGS) $(PKG)
+	@bin/with-real bin/testsum $(RACE) -timeout 20m $(TESTFLAGS) $(PKG)
 
 .PHONY: unit
 unit: bin/testsum ## tests that need only Go
-	@bin/testsum $(RACE) -timeout 15m $(TESTFLAGS) $(filter-out lmqgate/e2e%,$(shell $(GO) list $(PKG)))
+	@bin/testsum $(RACE) -timeout 20m $(TESTFLAGS) $(filter-out lmqgate/e2e%,$(shell $(GO) list $(PKG)))
 
 .PHONY: e2e
 e2e: build bin/with-real bin/testsum ## the tests of the built binary only

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	binaries.race = sync.OnceValues(buildRace)
 	flag.Parse()
 	if !isSet("test.parallel") { // parallel tests of this package wait more than they work
-		_ = flag.Set("test.parallel", "5")
+		_ = flag.Set("test.parallel", "8")
 	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)

@@ -64,6 +64,7 @@ func TestSharedMembersGo(t *testing.T) {
 // break off, and an instance is stopped or dies. What a member had begun to receive waits for it and goes to nobody else
 // [MQTT-4.8.2-4].
 func TestSharedExactlyOnce(t *testing.T) {
+	t.Parallel()
 	faults := map[string]func(f *fleet, c *crew){
 		"members break off": func(_ *fleet, c *crew) {
 			for _, d := range c.members[1:] {
@@ -77,6 +78,7 @@ func TestSharedExactlyOnce(t *testing.T) {
 		for _, seed := range seeds(t, scale(1, 1, 10)) {
 			for _, name := range sortedKeys(faults) {
 				t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
+					t.Parallel()
 					sharedExactlyOnce(t, b, random(seed, 0, 0).IntN(100), faults[name])
 				})
 			}
