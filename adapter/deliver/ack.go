@@ -69,7 +69,10 @@ func (s *Session) complete(f *flight) {
 		f.claim.ack(nil)
 		f.claim = nil
 	}
-	if s.persist {
+	switch {
+	case s.persist && f.unsure && s.hub.cfg.Shared.Owners != nil:
+		s.hub.finisher.add(s, f)
+	case s.persist:
 		s.erase(f)
 	}
 	if f.cursor != nil {

@@ -58,7 +58,10 @@
 //   - QoS 2, session persists: the entry in the session is written, then the broker is told, then PUBLISH leaves. From the
 //     entry on the message is this session's, also after a takeover [MQTT-4.8.2-4], and nobody's if the session ends
 //     [MQTT-4.8.2-5]. If the instance dies, or the broker does not answer until the invisible time is over, between entry and
-//     broker, another member gets it too; the other order would lose it.
+//     broker, the broker hands it out again. So of a QoS 2 message that was handed out before, the store is asked first whether
+//     a member has its entry or has finished with it (registry.Owners); such a one is acknowledged and not delivered. What may
+//     still come, since its entry is of an earlier connection or the broker did not answer, is noted as finished before its
+//     entry is erased. Without an answer nothing is delivered. The protection ends with the session or its subscription.
 //   - QoS 2, session ends with its connection: the broker is told right behind the PUBLISH, not at PUBREC: what may have
 //     been received goes to nobody else [MQTT-4.8.2-5]. If the instance dies in between, it does.
 //

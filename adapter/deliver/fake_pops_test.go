@@ -87,7 +87,9 @@ func (g *popGroup) take(n int, invisible time.Duration) (got []Popped, rest int6
 	}
 	n = min(n, maxPop)
 	for len(g.back) > 0 && len(got) < n {
-		got = append(got, g.give(g.back[0], now.Add(invisible)))
+		again := g.give(g.back[0], now.Add(invisible))
+		again.Again = true
+		got = append(got, again)
 		g.back = g.back[1:]
 	}
 	q := g.pops.l.brokers[g.key.Broker].queue(g.key.LMQ)
@@ -292,7 +294,7 @@ func inShared(t *testing.T, cfg Config, test func(t *testing.T, w *sharedWorld))
 func (w *sharedWorld) startShared(cfg Config) *instance {
 	v := &popView{fakePops: w.pops}
 	w.views = append(w.views, v)
-	cfg.Shared.Pops, cfg.Shared.Groups = v, w.reg
+	cfg.Shared.Pops, cfg.Shared.Groups, cfg.Shared.Owners = v, w.reg, w.store
 	w.start(cfg)
 	in := w.instances[len(w.instances)-1]
 	w.reg.OnGroupEnd(in.hub.GroupEnded)

@@ -24,6 +24,9 @@ type fakeStore struct {
 	fail     func(session.Change) (before, after bool)     // fail without, or after, applying
 	wrote    func(id string, s *stored, c *session.Change) // nil: nobody looks
 	writes   int
+	done     map[[2]string]bool       // finished messages of groups, by filter and key
+	asked    int                      // messages whose owner was asked for
+	mute     error                    // what Owned and Finished answer
 	past     map[string]session.Epoch // the last one of sessions that ended
 }
 

@@ -72,8 +72,9 @@ type Hub struct {
 	ringBytes atomic.Int64 // of the entries kept in rings and by lagging cursors
 	walkers   walkers
 
-	keeper  keeper
-	endings atomic.Int32 // goroutines that end groups
+	keeper   keeper
+	finisher finisher
+	endings  atomic.Int32 // goroutines that end groups
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -97,7 +98,7 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 		ctx: ctx, stop: stop,
 		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{},
 	}
-	h.keeper.hub = h
+	h.keeper.hub, h.finisher.hub = h, h
 	h.metrics = newMetrics(cfg.Register, h)
 	return h
 }

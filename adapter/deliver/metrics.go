@@ -25,7 +25,7 @@ type metrics struct {
 }
 
 // sharedMetrics are those of shared subscriptions.
-type sharedMetrics struct{ popped, returned, lapsed, replaced prometheus.Counter }
+type sharedMetrics struct{ popped, returned, lapsed, replaced, owned, unnoted prometheus.Counter }
 
 func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 	counter := func(name, help string) prometheus.Counter {
@@ -52,6 +52,8 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		popped:   counter("lmqgate_shared_popped_total", "Messages popped for shared subscriptions."),
 		returned: counter("lmqgate_shared_returned_total", "Messages given back to their group because a member left or had no room."),
 		lapsed:   counter("lmqgate_shared_lapsed_total", "Messages whose time was over before it could be prolonged or they could be acknowledged: they may be delivered twice."),
+		owned:    counter("lmqgate_shared_owned_total", "QoS 2 messages that brokers handed out again although a member had them, and that were not delivered again."),
+		unnoted:  counter("lmqgate_shared_unnoted_total", "QoS 2 messages of earlier connections whose end could not be noted: they may be delivered twice."),
 		replaced: counter("lmqgate_shared_groups_replaced_total", "Groups that the registry had lost and that were begun anew meanwhile."),
 	}
 	byQoS := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_deliveries_total", Help: "Messages sent to clients."}, []string{"qos"})
@@ -62,7 +64,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	if r != nil {
-		r.MustRegister(m.shared.popped, m.shared.returned, m.shared.lapsed, m.shared.replaced,
+		r.MustRegister(m.shared.popped, m.shared.returned, m.shared.lapsed, m.shared.replaced, m.shared.owned, m.shared.unnoted,
 			gauge("lmqgate_shared_groups", "Groups of shared subscriptions that have members on this instance.", func() float64 { return float64(len(h.allShares())) }))
 		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.unencodable, m.tooOld, m.expired, m.gone, m.resets, m.catchUps, m.retained, m.walkErrors,
 			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {

@@ -33,6 +33,7 @@ type flight struct {
 	state     flightState
 	stored    bool     // an entry is, or may be, in the store
 	toStore   bool     // in outbound.set
+	unsure    bool     // of a shared subscription: the message may come to its group again
 	counted   bool     // counts against the client's Receive Maximum
 	retain    bool     // as it was to be sent, with entry
 	cursor    *cursor  // nil: its queue position means nothing any more

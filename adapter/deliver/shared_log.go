@@ -20,6 +20,7 @@ type Handle interface {
 type Popped struct {
 	Entry  *Entry // Offset is that in the LMQ, also of a message that has come back
 	Handle Handle
+	Again  bool // it was handed out before
 }
 
 // PopRequest asks for messages of one LMQ on one broker for a consumer group.
@@ -55,6 +56,7 @@ type Pops interface {
 type Shared struct {
 	Pops      Pops            // nil = SUBSCRIBE is answered with 0x9E
 	Groups    registry.Groups // set if Pops is
+	Owners    registry.Owners // set if Pops is
 	Invisible time.Duration   // after it a message goes to another member, should this instance be gone; default 30 s
 	Max       int             // groups that this instance accepts new members for, default 4096; beyond it 0x97
 	PerFilter int             // groups of one filter, default 128; beyond it 0x97

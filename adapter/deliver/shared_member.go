@@ -178,10 +178,11 @@ func (s *Session) accept(m *member, c *claim) offering {
 func (s *Session) own(f *flight) {
 	c := f.claim
 	f.claim = nil
-	c.ack(func(error) { // if it failed, another member may get it too; better than nobody
+	c.ack(func(err error) { // if it failed, the message comes again and is found to be owned
 		s.hub.spawn(func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			f.unsure = f.unsure || err != nil
 			if !s.closed && s.out.flights[f.PacketID] == f && f.state == flightWriting {
 				s.sendEntry(f, false)
 			}

@@ -34,6 +34,7 @@ func TestSharedModel(t *testing.T) {
 		{name: "QoS 2 parts", qos: 2, breaks: true, parts: true, slow: true, brokers: 2},
 		{name: "flaky QoS 1", qos: 1, clean: true, breaks: true, parts: true, slow: true, flaky: true},
 		{name: "flaky QoS 2", qos: 2, breaks: true, slow: true, flaky: true},
+		{name: "kills QoS 2", qos: 2, breaks: true, slow: true, kills: true, brokers: 2},
 		{name: "kills", qos: 1, clean: true, breaks: true, slow: true, kills: true, brokers: 2},
 		{name: "everything", qos: 3, clean: true, breaks: true, parts: true, slow: true, flaky: true, kills: true, brokers: 2},
 	} {

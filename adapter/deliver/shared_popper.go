@@ -54,9 +54,13 @@ func (p *popper) run(first bool) {
 		}
 		a := p.pop(o)
 		p.answered(o, a)
+		var again []*claim
 		for _, m := range a.got {
-			p.hand(o.life, m)
+			if c := p.hand(o.life, m); c != nil {
+				again = append(again, c)
+			}
 		}
+		p.handAgain(again)
 		if fails++; a.err == nil {
 			fails = 0
 		} else if p.share.ctx.Err() == nil {
@@ -135,15 +139,19 @@ func (p *popper) pop(o order) popAnswer {
 	}
 }
 
-// hand gives a popped message to a member, or settles it if it is for none.
-func (p *popper) hand(life registry.Life, m Popped) {
+// hand gives a popped message to a member, or settles it if it is for none. It returns one that may be a member's already.
+func (p *popper) hand(life registry.Life, m Popped) *claim {
 	sh := p.share
 	c := sh.hub.claim(p.broker, m)
-	if sh.belongs(life, p.broker, m.Entry) {
+	switch {
+	case !sh.belongs(life, p.broker, m.Entry):
+		sh.settle(c)
+	case m.Again && m.Entry.Message.QoS == 2 && m.Entry.Key != "":
+		return c
+	default:
 		sh.place(c)
-		return
 	}
-	sh.settle(c)
+	return nil
 }
 
 // belongs reports whether a message is one for the group. An LMQ name is a coarse address, so the filter is checked again.

@@ -21,6 +21,7 @@ func Groups(t *testing.T, open Opener) {
 		"Lost":       groupLost,
 		"Model":      groupModel,
 		"Concurrent": groupConcurrent,
+		"Owners":     groupOwners,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -26,6 +26,7 @@ type Store interface {
 	session.Viewer
 	registry.Store
 	registry.Groups
+	registry.Owners
 }
 
 // Backend is one set of data under test, and what a test does to it from outside.

@@ -95,11 +95,12 @@ func (k keys) slotOf(filter string) slot {
 // slot is a part of the registry whose keys share one hash slot.
 type slot struct{ head string }
 
-func (s slot) set() string                  { return s.head + ":set" }
-func (s slot) log() string                  { return s.head + ":log" }
-func (s slot) count(store string) string    { return s.head + ":a:" + store }
-func (s slot) holders(filter string) string { return s.head + ":h:" + filter }
-func (s slot) groups(filter string) string  { return s.head + ":g:" + filter }
+func (s slot) set() string                   { return s.head + ":set" }
+func (s slot) log() string                   { return s.head + ":log" }
+func (s slot) count(store string) string     { return s.head + ":a:" + store }
+func (s slot) holders(filter string) string  { return s.head + ":h:" + filter }
+func (s slot) groups(filter string) string   { return s.head + ":g:" + filter }
+func (s slot) finished(filter string) string { return s.head + ":q:" + filter }
 
 // isWildcard reports whether the filter has a wildcard; the characters are not allowed in topic names [MQTT-3.3.2-2].
 func isWildcard(filter string) bool { return strings.ContainsAny(filter, "+#") }

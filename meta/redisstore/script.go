@@ -38,6 +38,9 @@ var duePageSource string
 //go:embed lua/expire.lua
 var expireSource string
 
+//go:embed lua/finished.lua
+var finishedSource string
+
 //go:embed lua/group_begun.lua
 var groupBegunSource string
 
@@ -102,7 +105,7 @@ var writeSource string
 
 // scripts are all of them.
 type scripts struct {
-	groupBegun, groupJoin, groupRenew script
+	finished, groupBegun, groupJoin, groupRenew script
 
 	attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
 	orphan, peek, release, settle, snapshot, willDone, willDue, willPlace, write script
@@ -110,6 +113,7 @@ type scripts struct {
 
 func loadScripts() *scripts {
 	return &scripts{
+		finished:   newScript("finished", finishedSource),
 		groupBegun: newScript("group_begun", groupBegunSource), groupJoin: newScript("group_join", groupJoinSource),
 		groupRenew: newScript("group_renew", groupRenewSource),
 		attach:     newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
@@ -130,7 +134,7 @@ func loadScripts() *scripts {
 // all lists them, for the metrics to call them by name.
 func (s *scripts) all() []script {
 	return []script{
-		s.groupBegun, s.groupJoin, s.groupRenew,
+		s.finished, s.groupBegun, s.groupJoin, s.groupRenew,
 		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
 		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
 		s.willDone, s.willDue, s.willPlace, s.write,
