@@ -427,8 +427,10 @@ func TestSharedTooLarge(t *testing.T) {
 		w.settled()
 		wantAll(t, "alone", got(one), "a/1")
 		two.subscribe(t, 1, "$share/g/t")
-		w.publish("t", 1, big, big, big)
-		w.settled()
+		for range 3 { // one by one: two has room each time
+			w.publish("t", 1, big)
+			w.settled()
+		}
 		wantAll(t, "beside another", got(two), big+"/1", big+"/1", big+"/1")
 		w.publish("t", 1, "b", "c")
 		w.settled()

@@ -184,8 +184,8 @@ func (sh *share) settle(c *claim) {
 	})
 }
 
-// place hands a message to the next member that takes it. One that fits no member here, because it is larger than they
-// accept, is discarded [MQTT-3.1.2-25].
+// place hands a message to the next member that takes it. One that is larger than the members with room accept is
+// discarded, though one without room might have taken it: section 3.1.2.11.4 leaves that to the server [MQTT-3.1.2-25].
 func (sh *share) place(c *claim) {
 	var unfit []*member
 	defer func() {
