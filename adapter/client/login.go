@@ -68,7 +68,7 @@ func (c *client) may(a access.Action, topic string) bool {
 // [MQTT-4.7.2-1].
 func (c *client) mayPublish(topic string) error {
 	switch {
-	case strings.HasPrefix(topic, "$SYS"):
+	case topic == "$SYS", strings.HasPrefix(topic, "$SYS/"):
 		return reject(packet.NotAuthorized, "topics under $SYS are the server's")
 	case !c.may(access.Publish, topic):
 		return reject(packet.NotAuthorized, "not allowed to publish to this topic")
