@@ -9,21 +9,22 @@ import (
 
 // Config tunes a Server; the zero value is sane.
 type Config struct {
-	Instance         string        // id of this instance
-	MaxPacketSize    int           // bytes, default 262,144
-	ReceiveMaximum   int           // unacknowledged QoS 1 and 2 PUBLISHes a client may have, default 64
-	InFlight         int           // publications of one client on their way to the log, any QoS; beyond, reading pauses. Default 128
-	KeepAliveMax     time.Duration // granted to 5.0 clients, default 300 s
-	SessionExpiryMax time.Duration // default 168 h, negative: sessions end with their connections
-	MaxSubscriptions int           // per client, default 1,000
-	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
-	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
-	Redis            time.Duration // bound on one call of the session store, default 5 s
-	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 4 s; over 1 s
-	WriteTimeout     time.Duration // bound on one write to a client, default 30 s
-	AuthTimeout      time.Duration // bound on one enhanced authentication, default 10 s
-	PingAfter        time.Duration // a WebSocket on which nothing moved for so long is sent a ping; 0 = never
-	ResponseInfo     string        // Response Information for 5.0 clients that ask for it; "" = none
+	Instance         string                     // id of this instance
+	MaxPacketSize    int                        // bytes, default 262,144
+	ReceiveMaximum   int                        // unacknowledged QoS 1 and 2 PUBLISHes a client may have, default 64
+	InFlight         int                        // publications of one client on their way to the log, any QoS; beyond, reading pauses. Default 128
+	KeepAliveMax     time.Duration              // granted to 5.0 clients, default 300 s
+	SessionExpiryMax time.Duration              // default 168 h, negative: sessions end with their connections
+	MaxSubscriptions int                        // per client, default 1,000
+	TopicAliases     int                        // accepted from an MQTT 5.0 client, default 32
+	MaxAge           time.Duration              // connections are asked to go between 9/10 of it and all of it; 0 = never
+	Redis            time.Duration              // bound on one call of the session store, default 5 s
+	RepeatWait       time.Duration              // age below which another instance's unfinished QoS 2 publish may still arrive, default 4 s; over 1 s
+	WriteTimeout     time.Duration              // bound on one write to a client, default 30 s
+	AuthTimeout      time.Duration              // bound on one enhanced authentication, default 10 s
+	PingAfter        time.Duration              // a WebSocket on which nothing moved for so long is sent a ping; 0 = never
+	ResponseInfo     string                     // Response Information for 5.0 clients that ask for it; "" = none
+	Follow           func(clientID string) bool // whose packets are logged, at debug level; nil: nobody's
 	Logger           *slog.Logger
 	Register         prometheus.Registerer
 }

@@ -43,7 +43,8 @@ type Server struct {
 	start   time.Time // base of now
 	seed    maphash.Seed
 	undone  undone
-	warned  atomic.Int64 // when warn last did, ns since start
+	conns   atomic.Uint64 // that were served
+	warned  atomic.Int64  // when warn last did, ns since start
 
 	draining atomic.Bool // set under mu
 

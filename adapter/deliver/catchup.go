@@ -103,7 +103,7 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 	if f.hole {
 		c.unpass()
 	}
-	c.q.checked()
+	c.q.checked(f.batch.Max)
 	c.skip(f.next)
 	c.behind = f.more || f.batch.Next < f.batch.Max
 	if len(f.batch.Entries) > 0 {
