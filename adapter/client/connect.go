@@ -89,7 +89,7 @@ func (c *client) refuse(err error) {
 func (c *client) bye(code packet.ReasonCode, why string) {
 	c.srv.metrics.refused(code)
 	level := slog.LevelInfo
-	if code == packet.ServerUnavailable || code == packet.ServerShuttingDown {
+	if code == packet.ServerUnavailable || code == packet.UseAnotherServer {
 		level = slog.LevelDebug
 		c.srv.refuses(why)
 	}

@@ -22,7 +22,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, no)
 		return
 	}
-	switch s.reg.reserve() {
+	v := draining
+	if !s.away.Load() {
+		v = s.reg.reserve()
+	}
+	switch v {
 	case draining:
 		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedDraining, "this instance is stopping, connect again"})
 	case full:
