@@ -22,6 +22,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, no)
 		return
 	}
+	wait, ok := s.rate.take()
+	if !ok {
+		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedRate, "too many connections come at once, try again"})
+		return
+	}
+	if wait > 0 {
+		s.sleep(r.Context(), wait)
+	}
+	if why := s.admit(s.cfg.clientAddr(r).Addr()); why != "" {
+		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, string(why), "this instance is overloaded, connect again later"})
+		return
+	}
 	switch s.reg.reserve() {
 	case draining:
 		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedDraining, "this instance is stopping, connect again"})
@@ -75,7 +87,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		w.Header().Set("Retry-After", "1")
 		w.Header().Set("Connection", "close") // the next attempt may then reach another instance
 	}
-	s.met.refuse(kindWS, no.reason)
+	if no.status == http.StatusServiceUnavailable {
+		s.refusing(kindWS, Refusal(no.reason))
+	} else {
+		s.met.refuse(kindWS, no.reason)
+	}
 	http.Error(w, no.words, no.status)
 	s.log.Debug("websocket refused", "reason", no.reason, "remote", s.cfg.clientAddr(r).Addr())
 }
@@ -120,14 +136,12 @@ func (u *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	c, ws := u.conn, u.conn.ws
-	if p, ok := raw.(*proxiedConn); ok {
-		raw = p.Conn // its header has been read
-	}
+	raw = bare(raw)
 	c.raw, ws.Conn = raw, raw
 	if len(read) > 0 {
 		ws.rest = slices.Clone(read)
 	}
-	keepAlive(raw)
+	tune(raw)
 	ws.br = bufio.NewReaderSize(ws, wsReadBuffer)
 	return ws, bufio.NewReadWriter(ws.br, bufio.NewWriterSize(ws, wsWriteBuffer)), nil
 }
