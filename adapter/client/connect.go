@@ -42,6 +42,7 @@ func (c *client) handshake() bool {
 		c.turnAway(st)
 		return false
 	}
+	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
 	c.attach(connect, st)
 	c.announce(st)
@@ -89,7 +90,7 @@ func (c *client) refuse(err error) {
 func (c *client) bye(code packet.ReasonCode, why string) {
 	c.srv.metrics.refused(code)
 	level := slog.LevelInfo
-	if code == packet.ServerUnavailable || code == packet.ServerShuttingDown {
+	if refused, _ := c.conn.Refused(); code == packet.ServerUnavailable || code == packet.ServerShuttingDown || refused != packet.Success {
 		level = slog.LevelDebug
 	}
 	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,
@@ -140,7 +141,10 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 
 // acceptable checks what does not need anybody else.
 func (c *client) acceptable(p *packet.Connect) error {
+	refused, why := c.conn.Refused()
 	switch {
+	case refused != packet.Success:
+		return reject(refused, "%s", why)
 	case c.srv.draining.Load():
 		return errDraining
 	case !c.srv.deps.Lease.Valid():
@@ -194,7 +198,7 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.attached.Store(true)
 	c.delivery.Wake()
 	c.lose(0)
-	c.seen.Store(c.srv.now())
+	c.through()
 	c.online()
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }

@@ -102,4 +102,3 @@ func (c *Conn) unfit(reason string, err error) bool {
 	c.abort()
 	return false
 }
-

@@ -20,6 +20,7 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/overload"
 	"lmqgate/adapter/packet"
 	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq"
@@ -62,6 +63,7 @@ type Gateway struct {
 	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
 	transport *transport.Server
+	memory    *overload.Watch
 	traffic   traffic
 	most      atomic.Int64 // clients at once, as figures saw it
 
@@ -125,6 +127,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.log.Warn(w)
 	}
+	g.limitMemory()
 	if err := g.bind(); err != nil {
 		return err
 	}
@@ -147,6 +150,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { _ = g.matcher.Run(loops) })
 	g.loop(func() { g.committer.Run(loops) })
 	g.loop(func() { g.clients.Run(loops) })
+	g.loop(func() { g.memory.Run(loops) })
 	g.loop(func() { g.sweep(loops) })
 	g.loop(func() { g.reconcile(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
@@ -180,11 +184,12 @@ func (g *Gateway) assemble() error {
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
+		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
 		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
+		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -197,12 +202,17 @@ func (g *Gateway) assemble() error {
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
 		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, NewKey: rocketmq.NewKey,
 		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
+		Pressure: pressure{g},
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
-		MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
+		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
+	g.memory = overload.New(overload.Config{
+		Limit: g.cfg.MemoryLimit, Shed: g.clients.Shed, Logger: g.log, Registerer: g.reg,
+	})
 	return nil
 }
 
