@@ -90,7 +90,8 @@ func (c *client) refuse(err error) {
 func (c *client) bye(code packet.ReasonCode, why string) {
 	c.srv.metrics.refused(code)
 	level := slog.LevelInfo
-	if refused, _ := c.conn.Refused(); code == packet.ServerUnavailable || code == packet.ServerShuttingDown || refused != packet.Success {
+	refused, _ := c.conn.Refused()
+	if code == packet.ServerUnavailable || code == packet.UseAnotherServer || refused != packet.Success {
 		level = slog.LevelDebug
 	}
 	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,

@@ -4,7 +4,7 @@
 // [Handler] runs on it, and when the handler returns the connection is closed and leaves the registry. The package
 // knows WebSocket, TLS and the headers of proxies; it does not know MQTT.
 //
-// To stop: [Server.StopAccepting], say goodbye to each connection of [Server.Each], [Server.Wait], and for those that
+// To stop: [Server.TurnAway], [Server.StopAccepting], say goodbye to each connection of [Server.Each], [Server.Wait], and for those that
 // are still there [Server.AbortAll] and Wait again.
 package transport
 
@@ -32,6 +32,7 @@ type Server struct {
 	said    notices
 	frames  frameBuffers
 	lastID  atomic.Uint64
+	away    atomic.Bool // TurnAway was called
 
 	mu        sync.Mutex // protects what follows
 	stopped   bool
@@ -73,6 +74,11 @@ func (s *Server) Each(fn func(*Conn) bool) {
 		}
 	}
 }
+
+// TurnAway answers further upgrade requests with 503, which a proxy can take as a word to try another instance. TCP and
+// TLS connections go on being accepted: there only the handler can tell a client to go elsewhere, rather than to find
+// nobody.
+func (s *Server) TurnAway() { s.away.Store(true) }
 
 // StopAccepting closes the listeners of ServeTCP and ServeTLS, which return nil, and answers further upgrade requests
 // with 503. Open connections go on. It may be called more than once.

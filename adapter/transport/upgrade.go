@@ -22,28 +22,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, no)
 		return
 	}
+	if no := s.reserve(r); no != nil {
+		s.refuse(w, r, no)
+		return
+	}
+	if !s.upgrade(w, r) {
+		s.reg.release()
+	}
+}
+
+// reserve takes a place for the connection that r is to become, when its turn has come, or says why there is none.
+func (s *Server) reserve(r *http.Request) *refusal {
+	stopping := &refusal{http.StatusServiceUnavailable, refusedDraining, "this instance is stopping, connect again"}
+	if s.away.Load() {
+		return stopping
+	}
 	wait, ok := s.rate.take()
 	if !ok {
-		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedRate, "too many connections come at once, try again"})
-		return
+		return &refusal{http.StatusServiceUnavailable, refusedRate, "too many connections come at once, try again"}
 	}
 	if wait > 0 {
 		s.sleep(r.Context(), wait)
 	}
 	if why := s.admit(s.cfg.clientAddr(r).Addr()); why != "" {
-		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, string(why), "this instance is overloaded, connect again later"})
-		return
+		return &refusal{http.StatusServiceUnavailable, string(why), "this instance is overloaded, connect again later"}
 	}
 	switch s.reg.reserve() {
 	case draining:
-		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedDraining, "this instance is stopping, connect again"})
+		return stopping
 	case full:
-		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedFull, "this instance has all the connections it can hold"})
-	case granted:
-		if !s.upgrade(w, r) {
-			s.reg.release()
-		}
+		return &refusal{http.StatusServiceUnavailable, refusedFull, "this instance has all the connections it can hold"}
 	}
+	return nil
 }
 
 // refusal is a request that does not become a connection: HTTP status, metric label, words for a person.

@@ -21,7 +21,6 @@ import (
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
 	"lmqgate/adapter/overload"
-	"lmqgate/adapter/packet"
 	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
@@ -79,8 +78,8 @@ type Gateway struct {
 	failed     chan error // a listener that ended by itself
 }
 
-// Run runs an instance until ctx ends, then drains it. It is what main runs.
-func Run(ctx context.Context, cfg config.Config) error {
+// Run runs an instance until ctx ends, then drains it, in a hurry once hurry ends. It is what main runs.
+func Run(ctx, hurry context.Context, cfg config.Config) error {
 	g, err := New(cfg, Options{Out: os.Stdout, Err: os.Stderr})
 	if err != nil {
 		return err
@@ -92,12 +91,7 @@ func Run(ctx context.Context, cfg config.Config) error {
 	case <-ctx.Done():
 	case err = <-g.failed:
 	}
-	g.log.Info("draining", "clients", g.clients.Len(), "timeout", cfg.DrainTimeout.String())
-	stop, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
-	defer cancel()
-	if e := g.Stop(stop); e != nil {
-		g.log.Warn("stopped before everything was drained", "error", e)
-	}
+	g.drain(hurry)
 	return err
 }
 
@@ -238,9 +232,6 @@ func (g *Gateway) reassert() {
 	})
 }
 
-// lastWords bounds what has to be said after the deadline of Stop, if Redis answers at all.
-const lastWords = time.Second
-
 // Stop ends the instance in order, also after a Start that failed half-way. Whatever ctx cuts short ends at once;
 // nothing acknowledged is lost by that.
 func (g *Gateway) Stop(ctx context.Context) error {
@@ -278,30 +269,6 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// stopClients says goodbye to every client and ends every connection.
-func (g *Gateway) stopClients(ctx context.Context) error {
-	if g.transport == nil { // never got so far
-		return nil
-	}
-	g.transport.StopAccepting()
-	g.listeners.close()
-	err := g.clients.Drain(ctx, packet.ServerShuttingDown, drainSpread(ctx))
-	if err != nil { // the goodbyes are on their way
-		moment, cancel := context.WithTimeout(context.Background(), lastWords/4)
-		defer cancel()
-		_ = g.transport.Wait(moment)
-	}
-	g.transport.CloseAll(transport.StatusGoingAway, "shutting down")
-	if g.transport.Wait(ctx) == nil {
-		return err
-	}
-	g.transport.AbortAll()
-	last, cancel := context.WithTimeout(context.Background(), lastWords)
-	defer cancel()
-	_ = g.transport.Wait(last) // Stop looks again at the end
-	return err
-}
-
 // leave ends the heartbeat and tells the others, who then need not wait until it has lapsed.
 func (g *Gateway) leave() error {
 	if g.lease == nil {
@@ -313,15 +280,6 @@ func (g *Gateway) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
 	defer cancel()
 	return g.store.Leave(ctx, g.id)
-}
-
-// drainSpread is over how long goodbyes are spread: most of the time that is left.
-func drainSpread(ctx context.Context) time.Duration {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return 0
-	}
-	return max(0, time.Until(end)*6/10)
 }
 
 // HTTPAddr is where HTTP and WebSocket listen.
