@@ -42,6 +42,7 @@ func (c *client) handshake() bool {
 		c.turnAway(st)
 		return false
 	}
+	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
 	c.attach(connect, st)
 	c.announce(st)
@@ -89,7 +90,8 @@ func (c *client) refuse(err error) {
 func (c *client) bye(code packet.ReasonCode, why string) {
 	c.srv.metrics.refused(code)
 	level := slog.LevelInfo
-	if code == packet.ServerUnavailable || code == packet.UseAnotherServer {
+	refused, _ := c.conn.Refused()
+	if code == packet.ServerUnavailable || code == packet.UseAnotherServer || refused != packet.Success {
 		level = slog.LevelDebug
 		c.srv.refuses(why)
 	}
@@ -141,7 +143,10 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 
 // acceptable checks what does not need anybody else.
 func (c *client) acceptable(p *packet.Connect) error {
+	refused, why := c.conn.Refused()
 	switch {
+	case refused != packet.Success:
+		return reject(refused, "%s", why)
 	case c.srv.draining.Load():
 		return errDraining
 	case !c.srv.deps.Lease.Valid():
@@ -200,7 +205,7 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.attached.Store(true)
 	c.delivery.Wake()
 	c.lose(0)
-	c.seen.Store(c.srv.now())
+	c.through()
 	c.online()
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }

@@ -91,7 +91,7 @@ type Publisher struct {
 	filling  bool              // a goroutine is in fill and will see what changes
 	held     int               // waiting, under way and done
 	bytes    int64             // of what is held
-	left     uint64           // given up, to be handed out again
+	left     uint64            // given up, to be handed out again
 	closed   bool
 	idle     chan struct{} // nil unless somebody waits; closed once nothing is held
 }

@@ -57,6 +57,8 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number := func(name string, v, low, high int) { wrong.must(set, name, v >= low && v <= high) }
 	number("MAX_PACKET_SIZE", c.MaxPacketSize, 1024, 16<<20)
 	number("MAX_CONNECTIONS", c.MaxConnections, 1, mostConnections)
+	number("CONNECT_RATE", c.ConnectRate, 0, 1_000_000)
+	number("MAX_HANDSHAKES", c.MaxHandshakes, 1, mostConnections)
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
 	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
@@ -66,6 +68,8 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	duration := func(name string, v, low, high time.Duration) { wrong.must(set, name, v >= low && v <= high) }
 	whole := func(name string, v time.Duration) { wrong.must(set, name, v%time.Second == 0) }
 	duration("CONNECT_TIMEOUT", c.ConnectTimeout, time.Second, 5*time.Minute)
+	duration("PACKET_TIMEOUT", c.PacketTimeout, time.Second, time.Hour)
+	duration("WRITE_TIMEOUT", c.WriteTimeout, time.Second, time.Hour)
 	duration("KEEPALIVE_MAX", c.KeepAliveMax, 5*time.Second, 65535*time.Second) // two bytes of seconds on the wire
 	whole("KEEPALIVE_MAX", c.KeepAliveMax)
 	duration("SESSION_EXPIRY_MAX", c.SessionExpiryMax, 0, 1193046*time.Hour) // four bytes; all ones would be "never"

@@ -59,6 +59,9 @@ func (c *Config) platformDefaults(set map[string]string, files uint64) {
 		c.MaxConnectionAge = cloudRunAge
 	}
 	if set["MAX_CONNECTIONS"] == "" {
-		c.MaxConnections = defaultConnections(files, memoryLimit(set["GOMEMLIMIT"]))
+		c.MaxConnections = defaultConnections(files, c.MemoryLimit)
+	}
+	if set["MAX_HANDSHAKES"] == "" {
+		c.MaxHandshakes = min(defaultHandshakes, max(leastConnections, c.MaxConnections/4))
 	}
 }

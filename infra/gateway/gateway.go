@@ -20,6 +20,7 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/overload"
 	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
@@ -65,6 +66,7 @@ type Gateway struct {
 	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
 	transport *transport.Server
+	memory    *overload.Watch
 	traffic   traffic
 	most      atomic.Int64 // clients at once, as figures saw it
 
@@ -123,6 +125,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.log.Warn(w)
 	}
+	g.limitMemory()
 	if err := g.bind(); err != nil {
 		return err
 	}
@@ -148,6 +151,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { g.sweeper.run(loops) })
 	g.loop(func() { g.sweeper.reconcile(loops) })
 	g.loop(func() { g.monitor.run(loops) })
+	g.loop(func() { g.memory.Run(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })
 	g.loop(func() { g.openStatus().Run(loops) })
@@ -179,13 +183,14 @@ func (g *Gateway) assemble() error {
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
+		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
 		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
+		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -196,14 +201,19 @@ func (g *Gateway) assemble() error {
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
-		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, Admit: g.admit, NewKey: rocketmq.NewKey,
+		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, Admit: g.available, NewKey: rocketmq.NewKey,
 		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
+		Pressure: pressure{g},
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
-		MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
+		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
+	g.memory = overload.New(overload.Config{
+		Limit: g.cfg.MemoryLimit, Shed: g.clients.Shed, Logger: g.log, Registerer: g.reg,
+	})
 	return nil
 }
 

@@ -52,7 +52,7 @@ type watched struct {
 	check
 	m *monitor
 
-	mu     sync.Mutex // protects all below
+	mu     sync.Mutex    // protects all below
 	flight chan struct{} // closed when the question under way is answered; nil: none is
 	asked  bool
 	at     time.Time // of the last answer

@@ -24,10 +24,10 @@ func (g *Gateway) warmUp(ctx context.Context) {
 	g.monitor.wait(ctx, rocketCheck)
 }
 
-// admit says why no client can be accepted now, nil if it can. Without Redis there is no lease and clients are refused by
+// available says why no client can be accepted now, nil if it can. Without Redis there is no lease and clients are refused by
 // that. Without RocketMQ they are while it has never answered, and once it has been away for longer than a restart: a
 // client that was let in could do nothing but wait, be closed and come back, each time with another will.
-func (g *Gateway) admit() error {
+func (g *Gateway) available() error {
 	if away, never := g.monitor.away(rocketCheck); never || away > awayTime {
 		return errNoRocket
 	}
