@@ -10,35 +10,36 @@ import (
 type metrics struct {
 	in, out  [16]prometheus.Counter // by packet type
 	refusals *prometheus.CounterVec
-	accepted *prometheus.CounterVec // version
-	attached *prometheus.CounterVec // session
-	taken    *prometheus.CounterVec // from
-	ended    *prometheus.CounterVec // side, reason
-	connect  prometheus.Histogram
+	held     prometheus.Counter
+	slows    *prometheus.CounterVec
+	life     lifeMetrics
 }
+
+// Why a client was disconnected for being too slow: the values of the label "reason".
+const (
+	slowWrite   = "write_timeout"  // it does not read
+	slowAnswers = "answers"        // it asks and asks and does not read what it is answered
+	slowMemory  = "memory"         // memory was short, and most waited for it
+	slowPacket  = "packet_timeout" // it began a packet and does not end it
+)
 
 func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 	packets := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_packets_total", Help: "MQTT packets by direction and type."}, []string{"direction", "type"})
 	m := &metrics{refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_connects_refused_total", Help: "Connections refused before or at CONNECT, by reason."}, []string{"reason"})}
-	m.accepted = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_connects_accepted_total", Help: "Clients accepted, by MQTT version."}, []string{"version"})
-	m.attached = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_sessions_attached_total", Help: "Sessions that a CONNECT found (resumed) or made (new)."}, []string{"session"})
-	m.taken = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_sessions_taken_over_total", Help: "Sessions that another connection held when a CONNECT took them, by where: on this instance, or elsewhere (alive or dead)."}, []string{"from"})
-	m.ended = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_disconnects_total", Help: "Clients that went, by who ended the connection (client, with a DISCONNECT; server; network, the stream broke) and reason code."}, []string{"side", "reason"})
-	m.connect = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "lmqgate_connect_seconds", Help: "Time from a CONNECT to its CONNACK, of accepted clients.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-	})
-	for _, s := range []string{"new", "resumed"} {
-		m.attached.WithLabelValues(s)
-	}
-	for _, f := range []string{"here", "elsewhere"} {
-		m.taken.WithLabelValues(f)
+	m.life = newLifeMetrics(r)
+	m.held = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_publishes_held_back_total", Help: "PUBLISHes that waited before they were taken, which holds their clients back by TCP."})
+	m.slows = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_slow_clients_total", Help: "Clients disconnected because they were too slow, by reason."}, []string{"reason"})
+	for _, reason := range []string{slowWrite, slowAnswers, slowMemory, slowPacket} {
+		m.slows.WithLabelValues(reason)
 	}
 	for t := packet.CONNECT; t <= packet.AUTH; t++ {
 		m.in[t] = packets.WithLabelValues("in", t.String())
 		m.out[t] = packets.WithLabelValues("out", t.String())
 	}
 	if r != nil {
-		r.MustRegister(m.accepted, m.attached, m.taken, m.ended, m.connect)
+		r.MustRegister(m.held, m.slows, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lmqgate_client_bytes_waiting", Help: "Bytes that wait for clients to read them, or for the log to take them.",
+		}, s.waiting))
 		r.MustRegister(packets, m.refusals, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lmqgate_clients", Help: "MQTT clients connected to this instance.",
 		}, func() float64 { return float64(s.Len()) }))
@@ -46,6 +47,7 @@ func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 	return m
 }
 
+func (m *metrics) slow(reason string)          { m.slows.WithLabelValues(reason).Inc() }
 func (m *metrics) received(t packet.Type)      { m.in[t&15].Inc() }
 func (m *metrics) transmitted(t packet.Type)   { m.out[t&15].Inc() }
 func (m *metrics) refused(c packet.ReasonCode) { m.refusals.WithLabelValues(c.String()).Inc() }

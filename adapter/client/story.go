@@ -28,7 +28,7 @@ func (c *client) log(l slog.Level, msg string, args ...any) {
 // came tells that the client was accepted; began is when its CONNECT was there.
 func (c *client) came(p *packet.Connect, st session.State, began int64) {
 	c.since = c.srv.now()
-	m, found, from := c.srv.metrics, "new", ""
+	m, found, from := &c.srv.metrics.life, "new", ""
 	if st.Present {
 		found = "resumed"
 	}
@@ -61,7 +61,7 @@ func (c *client) went(err error) {
 	case c.ending.code() == packet.Success && c.moving.Load() == nil:
 		side = "network"
 	}
-	c.srv.metrics.ended.WithLabelValues(side, code.String()).Inc()
+	c.srv.metrics.life.ended.WithLabelValues(side, code.String()).Inc()
 	c.out.mu.Lock()
 	sent := c.out.sent
 	c.out.mu.Unlock()
