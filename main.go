@@ -10,11 +10,28 @@ import (
 	"syscall"
 
 	"lmqgate/infra/cli"
+	"lmqgate/infra/config"
 	"lmqgate/infra/gateway"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, gateway.Run))
+	stop, hurry := interrupts()
+	run := func(ctx context.Context, cfg config.Config) error { return gateway.Run(ctx, hurry, cfg) }
+	os.Exit(cli.Main(stop, os.Args[1:], os.Environ(), os.Stdout, os.Stderr, run))
+}
+
+// interrupts returns contexts that end with the first and with the second signal to stop; a third one kills the process.
+func interrupts() (first, second context.Context) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	first, stop := context.WithCancel(context.Background())
+	second, hurry := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		hurry()
+		signal.Stop(signals)
+	}()
+	return first, second
 }

@@ -6,7 +6,8 @@ import (
 	"lmqgate/adapter/packet"
 )
 
-var errDraining = reject(packet.ServerUnavailable, "this instance is going away, connect again")
+// errDraining asks elsewhere, section 4.11; there is no reference, since any other instance will do.
+var errDraining = reject(packet.UseAnotherServer, "this instance is going away, connect again")
 
 // arrival is a client whose session is being attached.
 type arrival struct {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"lmqgate/adapter/packet"
@@ -10,20 +11,34 @@ import (
 // drainPace is the least time between two goodbyes while there is time: a few clients need not be kept waiting.
 const drainPace = 5 * time.Millisecond
 
+// Refuse asks every client that connects from now on to connect elsewhere (0x9C, before 5.0 0x03). Those that are
+// connected go on.
+func (s *Server) Refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining.Store(true) // under s.mu: who has not arrived by now will not
+}
+
 // Drain refuses new clients, sends all elsewhere with the code, spread over the given time at most, and waits until
 // their sessions are released and the last bytes written, or ctx ends. Then those left are told at once.
 func (s *Server) Drain(ctx context.Context, code packet.ReasonCode, over time.Duration) error {
-	s.mu.Lock()
-	s.draining.Store(true) // under s.mu: who has not arrived by now will not
-	s.mu.Unlock()
+	s.Refuse()
 	s.farewell(ctx, code, over)
 	select {
 	case <-s.released():
 		return nil
 	case <-ctx.Done():
+		left := s.held()
 		s.closeAll(code)
-		return ctx.Err()
+		return fmt.Errorf("%d sessions were not released: %w", left, context.Cause(ctx))
 	}
+}
+
+// held is the number of sessions that are not released.
+func (s *Server) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.staying
 }
 
 // farewell sends clients elsewhere one after the other, each on its own goroutine; it ends early with ctx.

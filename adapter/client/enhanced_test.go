@@ -201,6 +201,6 @@ func TestDrainDuringExchange(t *testing.T) {
 		p := r.dial(v5, false, nil).send(connect(v5, "c", by("STEPS", "ann 1")))
 		p.want("AUTH 18 STEPS 1")
 		r.stop()
-		p.send(next("next")).want("CONNACK 88, closed 88")
+		p.send(next("next")).want("CONNACK 9c, closed 9c")
 	})
 }

@@ -138,7 +138,7 @@ func TestRefusals(t *testing.T) {
 		{"credentials", func(r *rig) { r.verify = func(*access.Login) error { return access.ErrDenied } }, "CONNACK 04, closed 86", "CONNACK 86, closed 86"},
 		{"verifier away", func(r *rig) { r.verify = func(*access.Login) error { return access.ErrUnavailable } }, "CONNACK 03, closed 88", "CONNACK 88, closed 88"},
 		{"lease lapsed", func(r *rig) { r.lease.lapsed.Store(true) }, "CONNACK 03, closed 88", "CONNACK 88, closed 88"},
-		{"draining", func(r *rig) { r.stop() }, "CONNACK 03, closed 88", "CONNACK 88, closed 88"},
+		{"draining", func(r *rig) { r.stop() }, "CONNACK 03, closed 9c", "CONNACK 9c, closed 9c"},
 		{"store away", func(r *rig) { r.store.onAttach = func(session.AttachRequest) (error, error) { return errNoRoute, nil } }, "CONNACK 03, closed 88", "CONNACK 88, closed 88"},
 		{"newer format", func(r *rig) {
 			r.store.onAttach = func(session.AttachRequest) (error, error) { return fmt.Errorf("x: %w", session.ErrFormat), nil }

@@ -4,7 +4,7 @@
 // [Handler] runs on it, and when the handler returns the connection is closed and leaves the registry. The package
 // knows WebSocket, TLS and the headers of proxies; it does not know MQTT.
 //
-// To stop: [Server.StopAccepting], say goodbye to each connection of [Server.Each], [Server.Wait], and for those that
+// To stop: [Server.TurnAway], [Server.StopAccepting], say goodbye to each connection of [Server.Each], [Server.Wait], and for those that
 // are still there [Server.AbortAll] and Wait again.
 package transport
 
@@ -27,8 +27,12 @@ type Server struct {
 	log     *slog.Logger
 	met     *metrics
 	reg     *registry
+	rate    *bucket
+	halves  *halves
+	said    notices
 	frames  frameBuffers
 	lastID  atomic.Uint64
+	away    atomic.Bool // TurnAway was called
 
 	mu        sync.Mutex // protects what follows
 	stopped   bool
@@ -41,11 +45,14 @@ type closer interface{ Close() error }
 // New returns a server that hands every connection to h.
 func New(cfg Config, h Handler) *Server {
 	cfg = cfg.withDefaults()
+	half := &halves{max: cfg.MaxHalfMade}
 	return &Server{
 		cfg:       cfg,
+		rate:      newBucket(cfg.ConnectRate),
+		halves:    half,
 		handler:   h,
 		log:       cfg.Logger,
-		met:       newMetrics(cfg.Registerer),
+		met:       newMetrics(cfg.Registerer, half.len),
 		reg:       newRegistry(cfg.MaxConnections),
 		stop:      make(chan struct{}),
 		listeners: map[closer]struct{}{},
@@ -67,6 +74,11 @@ func (s *Server) Each(fn func(*Conn) bool) {
 		}
 	}
 }
+
+// TurnAway answers further upgrade requests with 503, which a proxy can take as a word to try another instance. TCP and
+// TLS connections go on being accepted: there only the handler can tell a client to go elsewhere, rather than to find
+// nobody.
+func (s *Server) TurnAway() { s.away.Store(true) }
 
 // StopAccepting closes the listeners of ServeTCP and ServeTLS, which return nil, and answers further upgrade requests
 // with 503. Open connections go on. It may be called more than once.
@@ -109,9 +121,9 @@ func (s *Server) start(c *Conn) {
 	c.id = s.lastID.Add(1)
 	s.reg.add(c)
 	s.met.opened(c.kind)
-	if s.cfg.ConnectTimeout > 0 {
+	if patience := c.patience(); patience > 0 {
 		c.mu.Lock()
-		c.timer = time.AfterFunc(s.cfg.ConnectTimeout, c.connectTimedOut)
+		c.timer = time.AfterFunc(patience, c.connectTimedOut)
 		c.mu.Unlock()
 	}
 	go s.run(c)
@@ -132,6 +144,7 @@ func (s *Server) finish(c *Conn) {
 		_ = c.CloseWith(StatusInternalError, "internal error")
 	}
 	_ = c.CloseWith(StatusNormal, "")
+	c.half.leave()
 	c.farewell()
 	s.met.closed(c.kind)
 	s.reg.remove(c)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,9 @@ type event struct {
 
 // mostOutput bounds what is kept of one test's output; the end is what matters.
 const mostOutput = 64 << 10
+
+// mostUnfinished bounds what is written of a test that did not end.
+const mostUnfinished = 8 << 10
 
 // summary collects events and writes failures as they come.
 type summary struct {
@@ -103,9 +107,20 @@ func (s *summary) finished(e event) {
 		for _, line := range s.late[e.Package] {
 			fmt.Fprint(s.out, line)
 		}
+		s.unfinished(e.Package)
 		fmt.Fprintf(s.out, "%sFAIL  %s  %.1fs\n", s.outputs[e.Package+" "], e.Package, e.Elapsed)
 		if !slices.ContainsFunc(s.failed, func(f string) bool { return strings.HasPrefix(f, e.Package+" ") }) {
 			s.failed = append(s.failed, e.Package)
+		}
+	}
+}
+
+// unfinished writes what the tests of a package said that has ended without them: a panic is told in one's output.
+func (s *summary) unfinished(pkg string) {
+	for _, key := range slices.Sorted(maps.Keys(s.outputs)) {
+		if name, ok := strings.CutPrefix(key, pkg+" "); ok && name != "" {
+			fmt.Fprintf(s.out, "--- %s did not end\n%s", key, s.outputs[key][max(0, len(s.outputs[key])-mostUnfinished):])
+			delete(s.outputs, key)
 		}
 	}
 }

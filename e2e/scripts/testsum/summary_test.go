@@ -27,6 +27,9 @@ const (
 	crash = `{"Action":"output","Package":"r","Output":"panic: oh\n"}
 {"Action":"fail","Package":"r","Elapsed":0.2}
 `
+	crashInTest = `{"Action":"output","Package":"r","Test":"TestC","Output":"fatal error: oh\n"}
+{"Action":"fail","Package":"r","Elapsed":0.2}
+`
 	late = `{"Action":"output","Package":"r","Test":"TestL","Output":"panic: test timed out after 1s\n"}
 {"Action":"output","Package":"r","Test":"TestL","Output":"\trunning tests: TestL (1s)\n"}
 {"Action":"fail","Package":"r","Elapsed":1}
@@ -51,6 +54,7 @@ func TestSummary(t *testing.T) {
 		{"skip where required", onePass + oneSkip, true, false, []string{"a skipped test is a failure", "1 skipped\n"}},
 		{"fail", onePass + oneFail, false, false, []string{"f_test.go:9: wrong\n", "fail  q TestF\n", "1 passed, 1 failed, 0 skipped\n"}},
 		{"crash", onePass + crash, false, false, []string{"panic: oh\n", "fail  r\n", "1 passed, 1 failed"}},
+		{"crash in a test", onePass + crashInTest, false, false, []string{"--- r TestC did not end\nfatal error: oh\n", "fail  r\n"}},
 		{"late", onePass + late, false, false, []string{"running tests: TestL (1s)\n", "fail  r\n"}},
 		{"no build", onePass + noBuild, false, false, []string{"b.go:1: syntax error\n", "fail  b\n"}},
 		{"nothing", noTests, false, false, []string{"no test passed"}},
