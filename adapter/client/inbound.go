@@ -75,12 +75,12 @@ func (in *inbound) enter(p *packet.Publish) error {
 		return err
 	}
 	for in.count >= cfg.InFlight || in.acks >= maxAcks || in.count > 0 && in.bytes+len(p.Payload) > 4*cfg.MaxPacketSize {
-		if in.c.ending.begun() {
+		if in.c.ending.begun() || in.c.given() {
 			return errClosing
 		}
 		in.wait()
 	}
-	if in.c.ending.begun() {
+	if in.c.ending.begun() || in.c.given() {
 		return errClosing
 	}
 	in.count++

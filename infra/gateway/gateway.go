@@ -194,7 +194,7 @@ func (g *Gateway) assemble() error {
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
-		MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
 	return nil
@@ -206,6 +206,14 @@ func orNone(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// burst is a number of which 0 means any, for a Config in which 0 means the default.
+func burst(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
