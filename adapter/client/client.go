@@ -37,6 +37,7 @@ type client struct {
 	moving   atomic.Pointer[move]               // the client is sent elsewhere
 	lostTo   atomic.Uint64                      // highest epoch that another instance says was taken over
 	seen     atomic.Int64                       // when the last packet was dealt with, ns since Server.start; busy during one
+	begun    atomic.Int64                       // when the packet began that is being read, ns since Server.start; 0: none
 	wrote    atomic.Int64                       // when bytes last went to the client, pings included
 	stop     atomic.Pointer[context.CancelFunc] // of what the reading goroutine waits for
 
@@ -57,6 +58,10 @@ var _ Link = (*client)(nil)
 // busy stands for the time of the last packet while one is being handled: a client is not silent while we let it wait.
 const busy = math.MaxInt64 / 2
 
+// mostConnect bounds CONNECT, and what else comes before the client is known: enough for a will and a password of full
+// length.
+const mostConnect = 160 << 10
+
 // Serve handles one connection until it ends. It returns when the session is released and the last byte is written.
 //
 // Its frames, and those of read, are what a waiting connection keeps on its stack: everything else is in calls of their
@@ -74,7 +79,8 @@ func (s *Server) Serve(conn Conn) {
 
 //go:noinline
 func (s *Server) newClient(conn Conn) *client {
-	c := &client{srv: s, conn: conn, dec: packet.NewDecoder(conn, s.cfg.MaxPacketSize)}
+	c := &client{srv: s, conn: conn}
+	c.dec = packet.NewDecoder((*reader)(c), min(s.cfg.MaxPacketSize, mostConnect))
 	c.out.c = c
 	return c
 }
@@ -111,7 +117,7 @@ func (c *client) take(p packet.Packet) error {
 		return err
 	}
 	err := c.handle(p)
-	c.seen.Store(c.srv.now())
+	c.through()
 	return err
 }
 

@@ -21,7 +21,10 @@ type Config struct {
 	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
 	Redis            time.Duration // bound on one call of the session store, default 5 s
 	RepeatWait       time.Duration // age below which another instance's unfinished QoS 2 publish may still arrive, default 4 s; over 1 s
-	WriteTimeout     time.Duration // bound on one write to a client, default 30 s
+	WriteTimeout     time.Duration // in which a client has to read 32 KiB of what waits for it, default 30 s
+	PacketTimeout    time.Duration // from the first byte of a packet to its last, default 60 s
+	InHand           int           // publications of all clients on their way to the log; from half of it on each client may have fewer. Default 20,000
+	InHandBytes      int           // their payloads, in the same way; default 128 MiB
 	AuthTimeout      time.Duration // bound on one enhanced authentication, default 10 s
 	PingAfter        time.Duration // a WebSocket on which nothing moved for so long is sent a ping; 0 = never
 	ResponseInfo     string        // Response Information for 5.0 clients that ask for it; "" = none
@@ -48,6 +51,8 @@ func (c Config) withDefaults() Config {
 	if c.Takeovers == 0 {
 		c.Takeovers = 5
 	}
+	def(&c.InHand, 20_000)
+	def(&c.InHandBytes, 128<<20)
 	dur(&c.KeepAliveMax, 300*time.Second)
 	if c.SessionExpiryMax == 0 {
 		c.SessionExpiryMax = 168 * time.Hour
@@ -55,6 +60,7 @@ func (c Config) withDefaults() Config {
 	dur(&c.Redis, 5*time.Second)
 	dur(&c.RepeatWait, 4*time.Second)
 	dur(&c.WriteTimeout, 30*time.Second)
+	dur(&c.PacketTimeout, 60*time.Second)
 	dur(&c.AuthTimeout, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

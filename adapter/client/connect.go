@@ -42,6 +42,7 @@ func (c *client) handshake() bool {
 		c.turnAway(st)
 		return false
 	}
+	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
 	c.attach(connect, st)
 	c.announce(st)
@@ -89,8 +90,10 @@ func (c *client) refuse(err error) {
 func (c *client) bye(code packet.ReasonCode, why string) {
 	c.srv.metrics.refused(code)
 	level := slog.LevelInfo
-	if code == packet.ServerUnavailable || code == packet.UseAnotherServer {
+	refused, _ := c.conn.Refused()
+	if code == packet.ServerUnavailable || code == packet.UseAnotherServer || refused != packet.Success {
 		level = slog.LevelDebug
+		c.srv.refuses(why)
 	}
 	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,
 		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
@@ -140,11 +143,19 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 
 // acceptable checks what does not need anybody else.
 func (c *client) acceptable(p *packet.Connect) error {
+	refused, why := c.conn.Refused()
 	switch {
+	case refused != packet.Success:
+		return reject(refused, "%s", why)
 	case c.srv.draining.Load():
 		return errDraining
 	case !c.srv.deps.Lease.Valid():
 		return reject(packet.ServerUnavailable, "this instance has no contact to its session store, try again")
+	}
+	if c.srv.deps.Admit != nil {
+		if err := c.srv.deps.Admit(); err != nil {
+			return reject(packet.ServerUnavailable, "%v", err)
+		}
 	}
 	return willing(p.Will)
 }
@@ -198,7 +209,7 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.attached.Store(true)
 	c.delivery.Wake()
 	c.lose(0)
-	c.seen.Store(c.srv.now())
+	c.through()
 	c.online()
 	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }

@@ -22,6 +22,8 @@ type Conn interface {
 	Header() http.Header
 	DropHeader() // lets go of Header
 	TLS() *tls.ConnectionState
+	// Refused says with what CONNECT is to be answered because there is no place for the client; Success: there is.
+	Refused() (code packet.ReasonCode, why string)
 	// Established says that CONNECT came in time.
 	Established()
 	// Ping keeps intermediaries from closing an idle connection. It never waits, and does nothing on transports that have

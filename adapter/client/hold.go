@@ -41,7 +41,7 @@ func (c *client) takeOver(r session.AttachRequest) (st session.State, err error)
 	if !errors.As(err, &f) {
 		return st, err
 	}
-	c.srv.metrics.held.Inc()
+	c.srv.metrics.waited.Inc()
 	c.srv.warn("a client id is taken over again and again, by several devices perhaps; the next one has to wait", "client_id", c.id,
 		"address", r.Address, "holder_address", f.Address, "holder_instance", f.Holder.Instance, "takeovers", f.Takeovers, "wait", f.Wait.String())
 	if err = c.hold(f.Wait); err == nil {

@@ -68,15 +68,22 @@ func (in *inbound) open(id uint16) bool {
 // enter takes a place in flight for a PUBLISH. Without one it waits, which holds the client back by TCP; a client that
 // exceeds what was agreed is disconnected, section 3.1.2.11.3.
 func (in *inbound) enter(p *packet.Publish) error {
-	cfg := &in.c.srv.cfg
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if err := in.overrun(p); err != nil {
 		return err
 	}
-	for in.count >= cfg.InFlight || in.acks >= maxAcks || in.count > 0 && in.bytes+len(p.Payload) > 4*cfg.MaxPacketSize {
+	for waited := false; ; {
+		most, bytes := in.c.srv.allowance()
+		if in.count < most && in.acks < maxAcks && (in.count == 0 || in.bytes+len(p.Payload) <= bytes) {
+			break
+		}
 		if in.c.ending.begun() || in.c.given() {
 			return errClosing
+		}
+		if !waited {
+			waited = true
+			in.c.srv.metrics.held.Inc()
 		}
 		in.wait()
 	}
@@ -85,6 +92,8 @@ func (in *inbound) enter(p *packet.Publish) error {
 	}
 	in.count++
 	in.bytes += len(p.Payload)
+	in.c.srv.hand.count.Add(1)
+	in.c.srv.hand.bytes.Add(int64(len(p.Payload)))
 	return nil
 }
 
@@ -126,6 +135,8 @@ func (in *inbound) left(bytes int) {
 	defer in.mu.Unlock()
 	in.count--
 	in.bytes -= bytes
+	in.c.srv.hand.count.Add(-1)
+	in.c.srv.hand.bytes.Add(-int64(bytes))
 	in.wakeLocked()
 }
 

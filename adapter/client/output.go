@@ -29,6 +29,7 @@ type output struct {
 	mu      sync.Mutex // protects the fields below
 	buf     *[]byte
 	answers int               // bytes of buf that are no deliveries, which Full bounds
+	leaving int               // bytes that are being written
 	writing bool              // a goroutine is at it
 	full    bool              // Full was answered with true: wake the delivery when there is room
 	ended   bool              // no more bytes are taken
@@ -102,6 +103,7 @@ func (o *output) room() bool {
 // giveUp ends a connection whose client does not read. The write under way fails, and the goroutine in it does the
 // rest. Called under o.mu.
 func (o *output) giveUp() {
+	o.c.srv.metrics.slow(slowAnswers)
 	o.ended, o.closing, o.bye, o.buf = true, true, packet.QuotaExceeded, nil
 	_ = o.c.conn.SetWriteDeadline(time.Unix(1, 0))
 	o.start()
@@ -129,6 +131,15 @@ func (c *client) Full() bool {
 		c.out.full = true
 	}
 	return c.out.full || c.out.ended
+}
+
+// drop lets go of what waits, packets as they are whole, of a client that is about to be disconnected.
+func (o *output) drop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.buf != nil && !o.closing {
+		o.buf, o.answers = nil, 0
+	}
 }
 
 // mute takes no more bytes, but for the last packet of finish.

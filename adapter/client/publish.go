@@ -29,6 +29,7 @@ func (c *client) publish(p *packet.Publish) error {
 	if c.version == packet.V5 {
 		m.Publisher = c.id
 	}
+	c.pace()
 	in := c.inbound()
 	if err := in.enter(p); err != nil {
 		return err

@@ -100,12 +100,13 @@ func newRig(t *testing.T, store *fakeStore, log *fakeLog, cfg Config, change ...
 // fakeConn is the server's end of a pipe without a buffer: what nobody reads stays with the writer.
 type fakeConn struct {
 	net.Conn
-	kind  string
-	pings atomic.Int32
-	deads atomic.Bool // Ping fails
-	mu    sync.Mutex
-	code  packet.ReasonCode // of Bye
-	said  bool
+	kind    string
+	pings   atomic.Int32
+	refused packet.ReasonCode
+	deads   atomic.Bool // Ping fails
+	mu      sync.Mutex
+	code    packet.ReasonCode // of Bye
+	said    bool
 }
 
 func (c *fakeConn) Kind() string              { return c.kind }
@@ -114,6 +115,13 @@ func (c *fakeConn) Header() http.Header       { return nil }
 func (c *fakeConn) DropHeader()               {}
 func (c *fakeConn) TLS() *tls.ConnectionState { return nil }
 func (c *fakeConn) Established()              {}
+func (c *fakeConn) Refused() (packet.ReasonCode, string) {
+	if c.refused == packet.Success {
+		return packet.Success, ""
+	}
+	return c.refused, "no room"
+}
+
 func (c *fakeConn) Ping() error {
 	c.pings.Add(1)
 	if c.deads.Load() {

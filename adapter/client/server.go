@@ -30,9 +30,11 @@ type Deps struct {
 	Enhanced  access.Enhanced   // may be nil: no enhanced authentication
 	Access    access.Authorizer // may be nil: everybody may do anything
 	Lease     Lease
+	Admit     func() error            // why no client can be accepted now, in words for it; nil, or returning nil: all can
 	NewKey    func() string           // makes a UNIQ_KEY; nil: a random text
 	Wills     func([]session.DueWill) // takes wills whose time has come, without blocking; nil: they are dropped
 	Presence  Presence                // may be nil
+	Pressure  Pressure                // may be nil: memory is never short
 }
 
 // Server serves MQTT clients. Safe for concurrent use.
@@ -43,7 +45,9 @@ type Server struct {
 	start   time.Time // base of now
 	seed    maphash.Seed
 	undone  undone
+	hand    hand
 	warned  atomic.Int64 // when warn last did, ns since start
+	refused refusals
 
 	draining atomic.Bool // set under mu
 
@@ -96,13 +100,15 @@ func (s *Server) Run(ctx context.Context) {
 // look is what is done for every client once a second.
 func (s *Server) look() {
 	now := s.now()
-	var silent, old, unsure, overdue, idle []*client
+	var silent, tardy, old, unsure, overdue, idle []*client
 	s.mu.Lock()
 	for _, c := range s.clients {
 		switch {
 		case c.moving.Load() != nil: // it ends soon, and is not read any more
 		case c.silent(now):
 			silent = append(silent, c)
+		case c.tardy(now):
+			tardy = append(tardy, c)
 		case c.retire > 0 && now > c.retire:
 			old = append(old, c)
 		case c.overdue(now):
@@ -116,6 +122,10 @@ func (s *Server) look() {
 	s.mu.Unlock()
 	for _, c := range silent {
 		c.end(packet.KeepAliveTimeout, "no packet within 1.5 times the keep alive") // [MQTT-3.1.2-22]
+	}
+	for _, c := range tardy {
+		s.metrics.slow(slowPacket)
+		c.end(packet.KeepAliveTimeout, "a packet takes too long to come")
 	}
 	for _, c := range old {
 		c.move(packet.UseAnotherServer, "connections are renewed after a while, connect again")

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"lmqgate/adapter/packet"
@@ -49,10 +51,11 @@ func (o *output) take() (b *[]byte, wake bool) {
 		}
 		_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
 		wake = o.full
-		o.buf, o.answers, o.full = nil, 0, false
+		o.buf, o.answers, o.full, o.leaving = nil, 0, false, len(*b)
 		o.c.wrote.Store(o.c.srv.now())
 		return b, wake
 	}
+	o.leaving = 0
 	if o.closing {
 		code := o.bye
 		o.mu.Unlock()
@@ -68,12 +71,38 @@ func (o *output) take() (b *[]byte, wake bool) {
 	return nil, false
 }
 
+// writePiece is what a client has to read within WriteTimeout, so that a slow one is told from one that does not read.
+const writePiece = 32 << 10
+
+// pieces writes b, with a time-out for each piece; take has set the first.
+func (o *output) pieces(b []byte) error {
+	for {
+		n := min(len(b), writePiece)
+		if _, err := o.c.conn.Write(b[:n]); err != nil {
+			return err
+		}
+		if b = b[n:]; len(b) == 0 {
+			return nil
+		}
+		o.mu.Lock()
+		if o.leaving -= n; !o.closing { // else finish has set the last
+			_ = o.c.conn.SetWriteDeadline(time.Now().Add(o.c.srv.cfg.WriteTimeout))
+		}
+		o.mu.Unlock()
+	}
+}
+
 // writeOut writes one buffer. A client that does not read, or is gone, loses the connection.
 func (o *output) writeOut(b []byte) {
-	if _, err := o.c.conn.Write(b); err != nil {
+	if err := o.pieces(b); err != nil {
 		o.mu.Lock()
+		late := errors.Is(err, os.ErrDeadlineExceeded) && !o.closing
 		o.ended, o.buf = true, nil
 		o.mu.Unlock()
+		if late {
+			o.c.srv.metrics.slow(slowWrite)
+			o.c.srv.warn("a client does not read, closing the connection", "client_id", o.c.id, "bytes", len(b))
+		}
 		o.c.halt(packet.Success)
 		_ = o.c.conn.Close()
 	}

@@ -10,10 +10,14 @@ import (
 // inside it.
 const DefaultBuffer = 512
 
+// firstPiece is how much of a longer body is allocated before any of it has come.
+const firstPiece = 4096
+
 // Decoder reads packets from a byte stream, in either direction. It is for one goroutine.
 //
-// It keeps only its read buffer between packets. A longer body, and the body of every PUBLISH, is allocated in its exact
-// length once that is known to be within the limit, and belongs to the packet.
+// It keeps only its read buffer between packets. A longer body, and the body of every PUBLISH, is allocated once its
+// length is known to be within the limit, and belongs to the packet. A peer that announces much and sends little costs
+// little: beyond 4 KiB memory grows with what has come, at most fourfold, to the exact length.
 type Decoder struct {
 	r       *bufio.Reader
 	max     int // bytes of a whole packet
@@ -97,8 +101,8 @@ func (d *Decoder) next() (Packet, error) {
 	}
 	n := length.value
 	if t == PUBLISH || n > d.r.Size() {
-		body := make([]byte, n)
-		if _, err := io.ReadFull(d.r, body); err != nil {
+		body, err := d.body(n)
+		if err != nil {
 			return nil, readError(err)
 		}
 		return d.decode(t, flags, body, length)
@@ -111,6 +115,24 @@ func (d *Decoder) next() (Packet, error) {
 	d.r.Discard(n) //nolint:errcheck // n bytes are in the buffer
 	return p, err
 }
+
+// body reads n bytes into memory of their own.
+func (d *Decoder) body(n int) ([]byte, error) {
+	body := make([]byte, min(n, firstPiece))
+	for read := 0; ; {
+		k, err := io.ReadFull(d.r, body[read:])
+		if read += k; err != nil || read == n {
+			return body, err
+		}
+		longer := make([]byte, min(n, 4*len(body)))
+		copy(longer, body)
+		body = longer
+	}
+}
+
+// Buffered is the number of bytes that have come of packets not yet returned; bytes of a body that is being read are
+// not among them.
+func (d *Decoder) Buffered() int { return d.r.Buffered() }
 
 // checkFirst refuses a first byte that no packet can begin with, before anything else is read.
 func (d *Decoder) checkFirst(t Type, flags byte) error {

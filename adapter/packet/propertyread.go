@@ -5,13 +5,17 @@ import "lmqgate/meta/message"
 // UserProperty is one name-value pair; order and repetition are kept [MQTT-3.3.2-17].
 type UserProperty = message.UserProperty
 
+// maxPairs bounds the user properties of a packet: each takes more memory than the five bytes it may have on the wire.
+const maxPairs = 4096
+
 // properties walks the property list at the front of a reader. After each next, id says which property it is and the
 // field of its kind holds the value. The reader is handed to each method, not kept: kept beside strings that go into
 // packets it would be moved to the heap.
 type properties struct {
-	in   places
-	left int    // bytes of the list not yet read
-	seen uint64 // bit per identifier
+	in    places
+	left  int    // bytes of the list not yet read
+	seen  uint64 // bit per identifier
+	pairs int    // user properties so far
 
 	id     propertyID
 	num    uint32
@@ -96,6 +100,9 @@ func (p *properties) readValue(r *reader, name string) {
 	case kindBinary:
 		p.binary = r.binary(name)
 	case kindPair:
+		if p.pairs++; p.pairs > maxPairs {
+			r.fail(QuotaExceeded, "too many user properties")
+		}
 		p.pair.Key = r.text(name)
 		p.pair.Value = r.text(name)
 	}

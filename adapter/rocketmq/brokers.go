@@ -78,18 +78,26 @@ func (k *cluster) refreshSoon() {
 // loop keeps the brokers up to date until ctx ends. Early refreshes keep a
 // second's distance.
 func (k *cluster) loop(ctx context.Context) {
+	warned := false
 	for failures := 0; ctx.Err() == nil; {
 		err := k.refresh(ctx)
 		wait := jitter(k.c.cfg.RefreshEvery)
 		if err == nil {
-			failures = 0
+			if failures > 0 && warned {
+				k.c.cfg.Logger.Info("name server answers again")
+			}
+			failures, warned = 0, false
 			if len(k.c.Brokers()) == 0 {
 				wait = time.Second
 			}
 		} else {
 			failures++
 			wait = backoff(failures, 200*time.Millisecond, 5*time.Second)
-			k.c.cfg.Logger.Warn("refresh brokers", "error", err)
+			k.c.cfg.Logger.Debug("refresh brokers", "error", err) // without brokers, who calls Ready knows
+			if known := len(k.c.Brokers()); known > 0 && !warned && ctx.Err() == nil {
+				warned = true
+				k.c.cfg.Logger.Warn("no name server answers, going on with the brokers known", "brokers", known, "error", err)
+			}
 		}
 		t := time.NewTimer(wait)
 		select {

@@ -62,6 +62,7 @@ type slot struct {
 	addr    string
 	running bool
 	conn    *remoting.Conn // nil while there is none
+	err     error          // why the last connection ended or was none
 	changed chan struct{}  // closed and made again whenever conn changes
 	moved   chan struct{}  // capacity 1: addr changed
 	parked  map[waiter]struct{}
@@ -99,6 +100,13 @@ func (s *slot) address() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.addr
+}
+
+// trouble is why there is no connection, as far as known.
+func (s *slot) trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // get returns the connection, nil if there is none now.
@@ -143,6 +151,9 @@ func (s *slot) loop() {
 		if ctx.Err() != nil {
 			return
 		}
+		s.mu.Lock()
+		s.err = err
+		s.mu.Unlock()
 		s.c.cluster.refreshSoon()
 		failures++
 		if time.Since(began) > steadyAfter {

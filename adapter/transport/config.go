@@ -23,8 +23,18 @@ type Config struct {
 	// ConnectTimeout is how long a connection may take from accept to Conn.Established, TLS and PROXY header included.
 	// 0 means 10 s, a negative value no limit.
 	ConnectTimeout time.Duration
-	// MaxConnections is how many connections of all kinds may be open; 0 means any number.
+	// MaxConnections is how many connections of all kinds may be open; 0 means any number. A few more may be open while
+	// they are told so.
 	MaxConnections int
+	// ConnectRate is how many connections may come in a second, and how many at once after a quiet second; 0 means any
+	// number. Those beyond wait for two seconds at most.
+	ConnectRate int
+	// MaxHalfMade is how many connections may be open that are no clients yet; when there are more, the one that has been
+	// so for longest is closed. 0 means any number. It needs Listener, and for the HTTP server's connections Serving.
+	MaxHalfMade int
+	// Admit says whether a client of that address may connect now; nil means always. It must not block. Behind a trusted
+	// proxy it is the address that the proxy names.
+	Admit func(netip.Addr) Refusal
 	// TrustedProxies are the peers whose X-Forwarded-For and PROXY headers are believed.
 	TrustedProxies []netip.Prefix
 	// ProxyProtocol says that connections of TrustedProxies begin with a PROXY protocol header, version 1 or 2.

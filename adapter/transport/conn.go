@@ -24,6 +24,12 @@ type Conn struct {
 	ws   *wsStream // nil on TCP and TLS
 	id   uint64
 	kind kind
+	half *half // until Established
+
+	refused Refusal       // written before the handler runs
+	turn    time.Duration // how long the handler is to wait for its turn
+	spare   bool          // has one of the places of those that are refused
+
 	gone atomic.Bool // the peer has gone or the connection was cut: no farewell
 
 	secure atomic.Bool // the TLS handshake of kindTLS is done
@@ -106,8 +112,30 @@ func (c *Conn) Subprotocol() string {
 	return c.ws.sub
 }
 
+// Refused says why the handler is not to serve this connection but to answer its CONNECT and return; empty if it is to
+// serve it. That is so on TCP and TLS only.
+func (c *Conn) Refused() Refusal { return c.refused }
+
+// patience is how long the connection may take to be established; 0 or less is for ever.
+func (c *Conn) patience() time.Duration {
+	if most := c.srv.cfg.ConnectTimeout; c.refused == "" || most > 0 && most < refusalTime {
+		return most
+	}
+	return refusalTime + c.turn
+}
+
+// hurry shortens the patience with a connection that turned out to be refused.
+func (c *Conn) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Reset(refusalTime)
+	}
+}
+
 // Established ends the connect timeout. The handler calls it when CONNECT has come.
 func (c *Conn) Established() {
+	c.half.leave()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timer != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 )
 
 // ServeTCP accepts MQTT connections on ln until ctx ends or StopAccepting is called, and returns nil then; any other
@@ -49,22 +48,14 @@ func (s *Server) serve(ctx context.Context, ln net.Listener, k kind, wrap func(n
 	}
 }
 
-// accept starts a connection, or closes it when there is no place for it. It does not block.
-func (s *Server) accept(raw net.Conn, k kind, wrap func(net.Conn) net.Conn) {
-	if v := s.reg.reserve(); v != granted {
-		s.met.refuse(k, map[verdict]string{full: refusedFull, draining: refusedDraining}[v])
-		_ = raw.Close()
-		return
-	}
-	keepAlive(raw)
-	s.start(&Conn{srv: s, raw: wrap(raw), kind: k, remote: addrPort(raw.RemoteAddr())})
-}
-
-// prepare does what precedes the first MQTT byte: PROXY header and TLS handshake. The connect timeout bounds both; if
-// they fail the connection is cut.
+// prepare does what precedes the first MQTT byte: its turn, PROXY header and TLS handshake. The connect timeout bounds all;
+// if they fail the connection is cut.
 func (c *Conn) prepare() bool {
 	if c.kind == kindWS {
 		return true
+	}
+	if c.turn > 0 {
+		c.srv.sleep(context.Background(), c.turn)
 	}
 	t, isTLS := c.raw.(*tls.Conn)
 	under := c.raw
@@ -73,6 +64,12 @@ func (c *Conn) prepare() bool {
 	}
 	if err := c.takeProxyHeader(under); err != nil {
 		return c.unfit(refusedProxyHeader, err)
+	}
+	if c.refused == "" {
+		if c.refused = c.srv.admit(c.RemoteIP()); c.refused != "" {
+			c.srv.refusing(c.kind, c.refused)
+			c.hurry()
+		}
 	}
 	if isTLS {
 		if err := t.Handshake(); err != nil {
@@ -104,17 +101,4 @@ func (c *Conn) unfit(reason string, err error) bool {
 	}
 	c.abort()
 	return false
-}
-
-// keepAlive finds peers that vanished in about two minutes. TCP_NODELAY is on since Go sets it.
-func keepAlive(raw net.Conn) {
-	if t, ok := raw.(*tls.Conn); ok {
-		raw = t.NetConn()
-	}
-	if p, ok := raw.(*proxiedConn); ok {
-		raw = p.Conn
-	}
-	if t, ok := raw.(*net.TCPConn); ok {
-		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 60 * time.Second, Interval: 15 * time.Second, Count: 4})
-	}
 }

@@ -23,6 +23,9 @@ func (k kind) String() string {
 const (
 	refusedDraining    = "draining"
 	refusedFull        = "full"
+	refusedRate        = "rate"
+	refusedHalf        = "half_made"
+	refusedMemory      = "memory"
 	refusedMethod      = "method"
 	refusedNoUpgrade   = "no_upgrade"
 	refusedOrigin      = "origin"
@@ -39,8 +42,12 @@ type metrics struct {
 	refused  *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, halves func() int) *metrics {
 	f := promauto.With(reg)
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "lmqgate_connections_half_made",
+		Help: "Connections that are no clients yet: before their CONNECT, or of the HTTP server between requests.",
+	}, func() float64 { return float64(halves()) })
 	open := f.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "lmqgate_connections_open",
 		Help: "Open client connections by transport.",

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Listener returns ln with the PROXY headers of trusted proxies taken off its connections, for the HTTP server that
-// ServeHTTP is mounted on. It is ln itself unless Config.ProxyProtocol is set.
+// Listener returns ln for the HTTP server that ServeHTTP is mounted on: it counts its connections for Config.MaxHalfMade,
+// and with Config.ProxyProtocol takes the PROXY headers of trusted proxies off them.
 //
 // Accept does not wait for a header: the first Read or RemoteAddr of the connection does, at most for ConnectTimeout.
 func (s *Server) Listener(ln net.Listener) net.Listener {
-	if !s.cfg.ProxyProtocol {
-		return ln
+	if s.cfg.ProxyProtocol {
+		ln = &proxyListener{ln, &s.cfg}
 	}
-	return &proxyListener{ln, &s.cfg}
+	return webListener{ln, s}
 }
 
 type proxyListener struct {

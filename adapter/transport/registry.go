@@ -13,6 +13,7 @@ type registry struct {
 	mu     sync.Mutex // protects what follows
 	open   map[*Conn]struct{}
 	places int // reserved, filled ones included
+	spares int // those of places that are beyond max, for connections that are refused
 	closed bool
 	empty  chan struct{} // made by the first waiter, closed when places falls to 0
 }
@@ -36,11 +37,23 @@ func (r *registry) reserve() verdict {
 	switch {
 	case r.closed:
 		return draining
-	case r.max > 0 && r.places >= r.max:
+	case r.max > 0 && r.places-r.spares >= r.max:
 		return full
 	}
 	r.places++
 	return granted
+}
+
+// reserveSpare reserves one of a few places for connections that are to be told why they are refused.
+func (r *registry) reserveSpare() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.spares >= refusalPlaces {
+		return false
+	}
+	r.places++
+	r.spares++
+	return true
 }
 
 func (r *registry) release() {
@@ -59,6 +72,9 @@ func (r *registry) remove(c *Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.open, c)
+	if c.spare {
+		r.spares--
+	}
 	r.vacate()
 }
 

@@ -27,6 +27,9 @@ type Server struct {
 	log     *slog.Logger
 	met     *metrics
 	reg     *registry
+	rate    *bucket
+	halves  *halves
+	said    notices
 	frames  frameBuffers
 	lastID  atomic.Uint64
 	away    atomic.Bool // TurnAway was called
@@ -42,11 +45,14 @@ type closer interface{ Close() error }
 // New returns a server that hands every connection to h.
 func New(cfg Config, h Handler) *Server {
 	cfg = cfg.withDefaults()
+	half := &halves{max: cfg.MaxHalfMade}
 	return &Server{
 		cfg:       cfg,
+		rate:      newBucket(cfg.ConnectRate),
+		halves:    half,
 		handler:   h,
 		log:       cfg.Logger,
-		met:       newMetrics(cfg.Registerer),
+		met:       newMetrics(cfg.Registerer, half.len),
 		reg:       newRegistry(cfg.MaxConnections),
 		stop:      make(chan struct{}),
 		listeners: map[closer]struct{}{},
@@ -115,9 +121,9 @@ func (s *Server) start(c *Conn) {
 	c.id = s.lastID.Add(1)
 	s.reg.add(c)
 	s.met.opened(c.kind)
-	if s.cfg.ConnectTimeout > 0 {
+	if patience := c.patience(); patience > 0 {
 		c.mu.Lock()
-		c.timer = time.AfterFunc(s.cfg.ConnectTimeout, c.connectTimedOut)
+		c.timer = time.AfterFunc(patience, c.connectTimedOut)
 		c.mu.Unlock()
 	}
 	go s.run(c)
@@ -138,6 +144,7 @@ func (s *Server) finish(c *Conn) {
 		_ = c.CloseWith(StatusInternalError, "internal error")
 	}
 	_ = c.CloseWith(StatusNormal, "")
+	c.half.leave()
 	c.farewell()
 	s.met.closed(c.kind)
 	s.reg.remove(c)

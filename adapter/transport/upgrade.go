@@ -22,20 +22,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, no)
 		return
 	}
-	v := draining
-	if !s.away.Load() {
-		v = s.reg.reserve()
+	if no := s.reserve(r); no != nil {
+		s.refuse(w, r, no)
+		return
 	}
-	switch v {
+	if !s.upgrade(w, r) {
+		s.reg.release()
+	}
+}
+
+// reserve takes a place for the connection that r is to become, when its turn has come, or says why there is none.
+func (s *Server) reserve(r *http.Request) *refusal {
+	stopping := &refusal{http.StatusServiceUnavailable, refusedDraining, "this instance is stopping, connect again"}
+	if s.away.Load() {
+		return stopping
+	}
+	wait, ok := s.rate.take()
+	if !ok {
+		return &refusal{http.StatusServiceUnavailable, refusedRate, "too many connections come at once, try again"}
+	}
+	if wait > 0 {
+		s.sleep(r.Context(), wait)
+	}
+	if why := s.admit(s.cfg.clientAddr(r).Addr()); why != "" {
+		return &refusal{http.StatusServiceUnavailable, string(why), "this instance is overloaded, connect again later"}
+	}
+	switch s.reg.reserve() {
 	case draining:
-		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedDraining, "this instance is stopping, connect again"})
+		return stopping
 	case full:
-		s.refuse(w, r, &refusal{http.StatusServiceUnavailable, refusedFull, "this instance has all the connections it can hold"})
-	case granted:
-		if !s.upgrade(w, r) {
-			s.reg.release()
-		}
+		return &refusal{http.StatusServiceUnavailable, refusedFull, "this instance has all the connections it can hold"}
 	}
+	return nil
 }
 
 // refusal is a request that does not become a connection: HTTP status, metric label, words for a person.
@@ -79,7 +97,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		w.Header().Set("Retry-After", "1")
 		w.Header().Set("Connection", "close") // the next attempt may then reach another instance
 	}
-	s.met.refuse(kindWS, no.reason)
+	if no.status == http.StatusServiceUnavailable {
+		s.refusing(kindWS, Refusal(no.reason))
+	} else {
+		s.met.refuse(kindWS, no.reason)
+	}
 	http.Error(w, no.words, no.status)
 	s.log.Debug("websocket refused", "reason", no.reason, "remote", s.cfg.clientAddr(r).Addr())
 }
@@ -124,14 +146,12 @@ func (u *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	c, ws := u.conn, u.conn.ws
-	if p, ok := raw.(*proxiedConn); ok {
-		raw = p.Conn // its header has been read
-	}
+	raw = bare(raw)
 	c.raw, ws.Conn = raw, raw
 	if len(read) > 0 {
 		ws.rest = slices.Clone(read)
 	}
-	keepAlive(raw)
+	tune(raw)
 	ws.br = bufio.NewReaderSize(ws, wsReadBuffer)
 	return ws, bufio.NewReadWriter(ws.br, bufio.NewWriterSize(ws, wsWriteBuffer)), nil
 }

@@ -29,6 +29,7 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	wrong.must(set, "METRICS_ADDR", c.MetricsAddr == "" || c.MetricsAddr == "main" || isListenAddr(c.MetricsAddr))
 	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
 	wrong.must(set, "WS_PING", c.WSPing == 0 || c.WSPing >= 5*time.Second && c.WSPing <= 10*time.Minute)
+	wrong.must(set, "TICK_TOKEN", c.TickToken == "" || isToken(c.TickToken.Reveal()))
 	for _, origin := range c.WSOrigins {
 		wrong.must(set, "WS_ORIGINS", isOriginPattern(origin))
 	}
@@ -56,6 +57,8 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number := func(name string, v, low, high int) { wrong.must(set, name, v >= low && v <= high) }
 	number("MAX_PACKET_SIZE", c.MaxPacketSize, 1024, 16<<20)
 	number("MAX_CONNECTIONS", c.MaxConnections, 1, mostConnections)
+	number("CONNECT_RATE", c.ConnectRate, 0, 1_000_000)
+	number("MAX_HANDSHAKES", c.MaxHandshakes, 1, mostConnections)
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
 	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
@@ -66,6 +69,8 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	duration := func(name string, v, low, high time.Duration) { wrong.must(set, name, v >= low && v <= high) }
 	whole := func(name string, v time.Duration) { wrong.must(set, name, v%time.Second == 0) }
 	duration("CONNECT_TIMEOUT", c.ConnectTimeout, time.Second, 5*time.Minute)
+	duration("PACKET_TIMEOUT", c.PacketTimeout, time.Second, time.Hour)
+	duration("WRITE_TIMEOUT", c.WriteTimeout, time.Second, time.Hour)
 	duration("KEEPALIVE_MAX", c.KeepAliveMax, 5*time.Second, 65535*time.Second) // two bytes of seconds on the wire
 	whole("KEEPALIVE_MAX", c.KeepAliveMax)
 	duration("SESSION_EXPIRY_MAX", c.SessionExpiryMax, 0, 1193046*time.Hour) // four bytes; all ones would be "never"
@@ -168,4 +173,9 @@ func isOriginPattern(v string) bool {
 	}
 	_, err := path.Match(host, "")
 	return err == nil && host != "" && !strings.ContainsAny(host, "/ \t")
+}
+
+// isToken accepts what a Bearer header can carry and nobody guesses.
+func isToken(v string) bool {
+	return len(v) >= 16 && len(v) <= 512 && strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }

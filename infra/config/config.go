@@ -53,6 +53,8 @@ type Config struct {
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
 	MaxConnections   int           `env:"MAX_CONNECTIONS"`
+	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"`      // a second; 0: any number
+	MaxHandshakes    int           `env:"MAX_HANDSHAKES"`                      // connections that are no clients yet
 	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
 	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
 	TakeoverBurst    int           `env:"TAKEOVER_BURST" envDefault:"5"`         // of one client id; 0: any number
@@ -61,6 +63,8 @@ type Config struct {
 	SharedRedelivery time.Duration `env:"SHARED_REDELIVERY" envDefault:"30s"`
 	MaxGroups        int           `env:"MAX_GROUPS" envDefault:"4096"`     // of shared subscriptions, on one instance
 	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"` // from accept to a complete CONNECT
+	PacketTimeout    time.Duration `env:"PACKET_TIMEOUT" envDefault:"60s"`  // from a packet's first byte to its last
+	WriteTimeout     time.Duration `env:"WRITE_TIMEOUT" envDefault:"30s"`   // of bytes that a client does not read
 	KeepAliveMax     time.Duration `env:"KEEPALIVE_MAX" envDefault:"300s"`
 	SessionExpiryMax time.Duration `env:"SESSION_EXPIRY_MAX" envDefault:"168h"`
 	MaxConnectionAge time.Duration `env:"MAX_CONNECTION_AGE"` // 0: no limit; the listener adds the jitter
@@ -70,6 +74,7 @@ type Config struct {
 	StatusInterval time.Duration `env:"STATUS_INTERVAL" envDefault:"10s"` // 0: no status topics
 	StatusUsers    []string      `env:"STATUS_USERS"`                     // "*": everybody
 	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
+	TickToken      Secret        `env:"TICK_TOKEN"` // "": POST /v1/tick is off, or open when embedded
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
 	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
@@ -82,10 +87,15 @@ type Config struct {
 	// MQTTTCPAddrSet tells an address that the user asked for from the default of embedded mode: only for the
 	// latter is a busy port a warning instead of an error.
 	MQTTTCPAddrSet bool `env:"-"`
+	// Tick is whether POST /v1/tick is served.
+	Tick bool `env:"-"`
 	// Embedded is whether any of the two servers runs in this process; the next two say which.
-	Embedded         bool `env:"-"`
-	EmbeddedRedis    bool `env:"-"`
-	EmbeddedRocketMQ bool `env:"-"`
+	Embedded         bool   `env:"-"`
+	EmbeddedRedis    bool   `env:"-"`
+	EmbeddedRocketMQ bool   `env:"-"`
+	GoMemLimit       string `env:"GOMEMLIMIT"`
+	// MemoryLimit is GOMEMLIMIT in bytes, or what goes for it in a container that may use MemoryLimitOfContainer; 0: none.
+	MemoryLimit, MemoryLimitOfContainer uint64 `env:"-"`
 	// Failpoint and StaleRegistry break the gateway on purpose, for tests of what it promises; they come from
 	// LMQGATE_TEST_FAILPOINT and LMQGATE_TEST_STALE_REGISTRY and are not for users.
 	Failpoint     string `env:"-"`

@@ -54,10 +54,14 @@ func (c *Config) platformDefaults(set map[string]string, files uint64) {
 	if len(c.StatusUsers) == 0 && c.EmbeddedRedis && c.EmbeddedRocketMQ {
 		c.StatusUsers = []string{access.Everybody}
 	}
+	c.Tick = c.TickToken != "" || c.EmbeddedRedis && c.EmbeddedRocketMQ
 	if set["MAX_CONNECTION_AGE"] == "" && set[cloudRunVar] != "" {
 		c.MaxConnectionAge = cloudRunAge
 	}
 	if set["MAX_CONNECTIONS"] == "" {
-		c.MaxConnections = defaultConnections(files, memoryLimit(set["GOMEMLIMIT"]))
+		c.MaxConnections = defaultConnections(files, c.MemoryLimit)
+	}
+	if set["MAX_HANDSHAKES"] == "" {
+		c.MaxHandshakes = min(defaultHandshakes, max(leastConnections, c.MaxConnections/4))
 	}
 }

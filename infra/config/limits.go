@@ -17,6 +17,8 @@ const (
 	reservedMemory = 48 << 20
 	// connectionMemory is a busy client: two buffers, its window of messages, its subscriptions. An idle one is a third.
 	connectionMemory = 64 << 10
+	// defaultHandshakes is enough for a second of the default rate.
+	defaultHandshakes = 1024
 )
 
 // defaultConnections returns how many clients fit into the limit of open files and the memory limit in bytes;
@@ -24,7 +26,7 @@ const (
 func defaultConnections(files, memory uint64) int {
 	n := uint64(defaultMostConnections)
 	if files > 0 {
-		n = min(n, below(files, reservedFiles))
+		n = min(n, below(files, reservedFiles)/5*4) // the fifth part for those that are no clients yet, and for HTTP
 	}
 	if memory > 0 {
 		n = min(n, below(memory, reservedMemory)/connectionMemory)

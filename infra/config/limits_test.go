@@ -21,7 +21,7 @@ func TestDefaultConnections(t *testing.T) {
 	}{
 		{0, 0, defaultMostConnections},
 		{1 << 60, 1 << 60, defaultMostConnections},
-		{20_000, 0, 20_000 - reservedFiles},
+		{20_000, 0, (20_000 - reservedFiles) / 5 * 4},
 		{100, 0, leastConnections},
 		{20_000, 1 << 20, leastConnections},
 		{25_000, reservedMemory + 1000*connectionMemory, 1000},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -15,18 +16,32 @@ import (
 // A variable set to nothing or to spaces counts as not set. The process environment itself is not read.
 //
 // The error is of type Problems: every wrong variable, not only the first. Besides environ Load looks at the files that
-// variables name and at the process's limit of open files, from which MAX_CONNECTIONS gets its default.
-func Load(environ []string) (Config, error) { return load(environ, openFilesLimit()) }
+// variables name, at the process's limit of open files and at the container's limit of memory, from which other limits get
+// their defaults.
+func Load(environ []string) (Config, error) {
+	return loadOn(environ, machine{files: openFilesLimit(), memory: containerMemory(os.DirFS("/"))})
+}
+
+// machine is what the process may have of it; 0 means unknown.
+type machine struct {
+	files  uint64 // open at once
+	memory uint64 // bytes, of the container
+}
 
 // load is Load with the limit of open files given; 0 means unknown.
 func load(environ []string, files uint64) (Config, error) {
+	return loadOn(environ, machine{files: files})
+}
+
+func loadOn(environ []string, m machine) (Config, error) {
 	set := toMap(environ)
 	var cfg Config
 	var wrong Problems
 	wrong.parse(&cfg, set)
 
 	cfg.embedded(set, &wrong)
-	cfg.platformDefaults(set, files)
+	cfg.memory(set, m.memory)
+	cfg.platformDefaults(set, m.files)
 	for _, check := range []func(map[string]string, *Problems){
 		cfg.checkListeners, cfg.checkTLS, cfg.checkRocketMQ, cfg.checkRedis,
 		cfg.checkAuth, cfg.checkLimits, cfg.checkProxies, cfg.checkLog,

@@ -28,12 +28,13 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 	want := Config{
 		Port: 8080, BindAddr: "127.0.0.1", WSPath: "/mqtt", MQTTTCPAddr: "127.0.0.1:1883",
 		FallbackTopic: "MQTT_OTHER", TopicAutoCreate: true, RocketMQProducer: "direct", Auth: []string{"anonymous"},
-		MaxPacketSize: 262144, MaxConnections: 20_000 - reservedFiles, MaxSubscriptions: 1000, ReceiveMaximum: 64, TakeoverBurst: 5,
+		MaxPacketSize: 262144, MaxConnections: (20_000 - reservedFiles) / 5 * 4, MaxSubscriptions: 1000, ReceiveMaximum: 64, TakeoverBurst: 5,
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
-		DrainTimeout: 8 * time.Second, P2P: true,
-		WSPing: 45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096,
+		DrainTimeout: 8 * time.Second, P2P: true, ConnectRate: 1000, MaxHandshakes: 1024, PacketTimeout: time.Minute,
+		WriteTimeout: 30 * time.Second,
+		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
-		Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
+		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -59,6 +60,7 @@ func TestRealServers(t *testing.T) {
 		Auth: []string{"hmac"}, AuthUsername: "u", AuthSecretKey: "k",
 		MaxPacketSize: 262144, MaxConnections: defaultMostConnections, MaxSubscriptions: 1000, ReceiveMaximum: 65535, TakeoverBurst: 5,
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
+		ConnectRate: 1000, MaxHandshakes: 1024, PacketTimeout: time.Minute, WriteTimeout: 30 * time.Second,
 		MaxConnectionAge: time.Hour, DrainTimeout: 8 * time.Second, MetricsAddr: "main", ProxyProtocol: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",

@@ -159,9 +159,24 @@ var vars = []Var{
 		Accepts: "a number from 1 to 1000000",
 	},
 	{
+		Name:    "CONNECT_RATE",
+		Meaning: "connections taken in a second, and at once after a quiet second; those beyond wait up to 2 s for their turn; 0 is any number",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
+		Name: "MAX_HANDSHAKES", Default: "1024, or a quarter of `MAX_CONNECTIONS`",
+		Meaning: "connections that are no clients yet (before CONNECT, HTTP between requests); beyond, the oldest gives way",
+		Accepts: "a number from 1 to 1000000",
+	},
+	{
 		Name:    "MAX_SUBSCRIPTIONS",
 		Meaning: "filters of one client",
 		Accepts: "a number from 1 to 100000",
+	},
+	{
+		Name: "GOMEMLIMIT", Default: "90 % of the container's memory",
+		Meaning: "memory limit of the process, as the Go runtime reads it; from 70 % of it on load is shed. `off` is none",
+		Accepts: "bytes, with B, KiB, MiB, GiB or TiB, or off",
 	},
 	{
 		Name: "RECEIVE_MAXIMUM", Java: "`sizeOfNotRollWhenAckSlow`",
@@ -197,6 +212,16 @@ var vars = []Var{
 		Name:    "CONNECT_TIMEOUT",
 		Meaning: "from accepting a connection to its complete CONNECT",
 		Accepts: "a duration from 1s to 5m",
+	},
+	{
+		Name:    "PACKET_TIMEOUT",
+		Meaning: "from the first byte of a client's packet to its last",
+		Accepts: "a duration from 1s to 1h",
+	},
+	{
+		Name:    "WRITE_TIMEOUT",
+		Meaning: "a client that reads less than 32 KiB of what waits for it in this time is disconnected",
+		Accepts: "a duration from 1s to 1h",
 	},
 	{
 		Name:    "KEEPALIVE_MAX",
@@ -237,6 +262,11 @@ var vars = []Var{
 		Name:    "PRESENCE_EVENTS",
 		Meaning: "tell RocketMQ topic `%SYS_MQTT` of clients that come and go, as RocketMQ MQTT does",
 		Accepts: acceptsBool,
+	},
+	{
+		Name: "TICK_TOKEN", Default: "off; open when embedded", Secret: true,
+		Meaning: "lets a scheduler run `POST /v1/tick` with `Authorization: Bearer` and this token",
+		Accepts: "a token of 16 to 512 visible ASCII characters, such as `openssl rand -hex 16` prints",
 	},
 	{
 		Name: "P2P", Java: "`clientP2pTopic`",

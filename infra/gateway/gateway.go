@@ -20,10 +20,12 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/overload"
 	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
 	"lmqgate/adapter/will"
+	"lmqgate/functions/tick"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
 	"lmqgate/meta/access"
@@ -57,10 +59,14 @@ type Gateway struct {
 	retained  *redisstore.Retained
 	dispatch  *dispatch.Dispatcher
 	wills     *will.Publisher
+	sweeper   *sweeper
+	tick      *tick.Handler // nil: off
+	monitor   *monitor
 	hub       *deliver.Hub
 	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
 	transport *transport.Server
+	memory    *overload.Watch
 	traffic   traffic
 	most      atomic.Int64 // clients at once, as figures saw it
 
@@ -119,6 +125,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.log.Warn(w)
 	}
+	g.limitMemory()
 	if err := g.bind(); err != nil {
 		return err
 	}
@@ -141,12 +148,14 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { _ = g.matcher.Run(loops) })
 	g.loop(func() { g.committer.Run(loops) })
 	g.loop(func() { g.clients.Run(loops) })
-	g.loop(func() { g.sweep(loops) })
-	g.loop(func() { g.reconcile(loops) })
+	g.loop(func() { g.sweeper.run(loops) })
+	g.loop(func() { g.sweeper.reconcile(loops) })
+	g.loop(func() { g.monitor.run(loops) })
+	g.loop(func() { g.memory.Run(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })
 	g.loop(func() { g.openStatus().Run(loops) })
-	g.lease.wait(ctx) // if Redis is there, no reason to refuse the first client
+	g.warmUp(ctx)
 	g.serve()
 	g.announce()
 	return nil
@@ -174,11 +183,14 @@ func (g *Gateway) assemble() error {
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
+		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
 		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
+	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
+	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
+		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -189,14 +201,19 @@ func (g *Gateway) assemble() error {
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
-		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, NewKey: rocketmq.NewKey,
+		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, Admit: g.available, NewKey: rocketmq.NewKey,
 		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
+		Pressure: pressure{g},
 	}, client.Config{
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
-		MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
+		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
+	g.memory = overload.New(overload.Config{
+		Limit: g.cfg.MemoryLimit, Shed: g.clients.Shed, Logger: g.log, Registerer: g.reg,
+	})
 	return nil
 }
 
@@ -235,6 +252,9 @@ func (g *Gateway) reassert() {
 func (g *Gateway) Stop(ctx context.Context) error {
 	g.draining.Store(true)
 	var errs []error
+	if g.tick != nil {
+		g.tick.Stop()
+	}
 	errs = append(errs, g.stopClients(ctx))
 	if g.wills != nil {
 		errs = append(errs, g.closePresence(ctx), g.wills.Close(ctx))
@@ -257,6 +277,9 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	}
 	if g.closeRaw != nil {
 		errs = append(errs, g.closeRaw())
+	}
+	if g.tick != nil {
+		g.tick.Wait()
 	}
 	if g.transport != nil { // who still waited for Redis does so no longer
 		last, cancel := context.WithTimeout(context.Background(), lastWords)

@@ -70,6 +70,7 @@ func (g *Gateway) openServers() {
 	g.transport = transport.New(transport.Config{
 		Path: g.cfg.WSPath, Origins: g.cfg.WSOrigins, ReadLimit: int64(4 * g.cfg.MaxPacketSize),
 		ConnectTimeout: g.cfg.ConnectTimeout, MaxConnections: g.cfg.MaxConnections,
+		ConnectRate: g.cfg.ConnectRate, MaxHalfMade: g.cfg.MaxHandshakes, Admit: g.admit,
 		TrustedProxies: g.cfg.TrustedProxies, ProxyProtocol: g.cfg.ProxyProtocol,
 		TLS: g.tls, Logger: g.log, Registerer: g.reg,
 	}, func(c *transport.Conn) { g.clients.Serve(conn{c, &g.traffic}) })
@@ -77,16 +78,22 @@ func (g *Gateway) openServers() {
 	if g.listeners.metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
+		mux.HandleFunc("GET /health/ready", g.readyInside)
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // this listener is the operator's own
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog}
 	}
 	g.http = &http.Server{
-		Handler: g.mux(), ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: errorLog,
+		Handler: g.transport.Serving(g.mux()), ConnContext: g.transport.ConnContext, MaxHeaderBytes: 16 << 10, ErrorLog: errorLog,
+		ReadHeaderTimeout: g.cfg.ConnectTimeout, IdleTimeout: time.Minute,
+		// A handler that needs longer, to stream, asks for it with http.ResponseController. WebSockets are not concerned.
+		ReadTimeout: max(g.cfg.ConnectTimeout, requestTime), WriteTimeout: max(g.cfg.ConnectTimeout, requestTime),
 	}
 }
+
+// requestTime is how long an HTTP request may take to come, and its answer to be read.
+const requestTime = 30 * time.Second
 
 func listen(name, addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
