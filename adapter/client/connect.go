@@ -93,6 +93,7 @@ func (c *client) bye(code packet.ReasonCode, why string) {
 	refused, _ := c.conn.Refused()
 	if code == packet.ServerUnavailable || code == packet.UseAnotherServer || refused != packet.Success {
 		level = slog.LevelDebug
+		c.srv.refuses(why)
 	}
 	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,
 		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
@@ -150,6 +151,11 @@ func (c *client) acceptable(p *packet.Connect) error {
 		return errDraining
 	case !c.srv.deps.Lease.Valid():
 		return reject(packet.ServerUnavailable, "this instance has no contact to its session store, try again")
+	}
+	if c.srv.deps.Admit != nil {
+		if err := c.srv.deps.Admit(); err != nil {
+			return reject(packet.ServerUnavailable, "%v", err)
+		}
 	}
 	return willing(p.Will)
 }

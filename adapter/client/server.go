@@ -30,6 +30,7 @@ type Deps struct {
 	Enhanced  access.Enhanced   // may be nil: no enhanced authentication
 	Access    access.Authorizer // may be nil: everybody may do anything
 	Lease     Lease
+	Admit     func() error            // why no client can be accepted now, in words for it; nil, or returning nil: all can
 	NewKey    func() string           // makes a UNIQ_KEY; nil: a random text
 	Wills     func([]session.DueWill) // takes wills whose time has come, without blocking; nil: they are dropped
 	Presence  Presence                // may be nil
@@ -46,6 +47,7 @@ type Server struct {
 	undone  undone
 	hand    hand
 	warned  atomic.Int64 // when warn last did, ns since start
+	refused refusals
 
 	draining atomic.Bool // set under mu
 

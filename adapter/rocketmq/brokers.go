@@ -51,6 +51,11 @@ func sorted(m map[string]Broker) []Broker {
 	return slices.SortedFunc(maps.Values(m), func(a, b Broker) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// Boot is a number that grows whenever a connection to the broker was lost. What is read while it stays the same comes from
+// one run of one process; with another one the broker may have been started again, or another one have taken its
+// place, without the end of its log.
+func (c *Client) Boot(broker string) uint64 { return c.cluster.link(broker).boot.Load() }
+
 // OnBrokers has fn called whenever masters appear, disappear or change their
 // address (then a broker is in both lists), one call at a time; first with
 // those known already, if any. fn must not block and not call
@@ -78,18 +83,26 @@ func (k *cluster) refreshSoon() {
 // loop keeps the brokers up to date until ctx ends. Early refreshes keep a
 // second's distance.
 func (k *cluster) loop(ctx context.Context) {
+	warned := false
 	for failures := 0; ctx.Err() == nil; {
 		err := k.refresh(ctx)
 		wait := jitter(k.c.cfg.RefreshEvery)
 		if err == nil {
-			failures = 0
+			if failures > 0 && warned {
+				k.c.cfg.Logger.Info("name server answers again")
+			}
+			failures, warned = 0, false
 			if len(k.c.Brokers()) == 0 {
 				wait = time.Second
 			}
 		} else {
 			failures++
 			wait = backoff(failures, 200*time.Millisecond, 5*time.Second)
-			k.c.cfg.Logger.Warn("refresh brokers", "error", err)
+			k.c.cfg.Logger.Debug("refresh brokers", "error", err) // without brokers, who calls Ready knows
+			if known := len(k.c.Brokers()); known > 0 && !warned && ctx.Err() == nil {
+				warned = true
+				k.c.cfg.Logger.Warn("no name server answers, going on with the brokers known", "brokers", known, "error", err)
+			}
 		}
 		t := time.NewTimer(wait)
 		select {

@@ -165,31 +165,6 @@ func (c *Client) work(n int) {
 	c.quietLocked()
 }
 
-// readyTimeout bounds Ready when its ctx does not.
-const readyTimeout = 5 * time.Second
-
-// Ready tells whether a name server answers and every master it knows does.
-func (c *Client) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	brokers, err := c.cluster.ask(ctx)
-	if err != nil {
-		return fmt.Errorf("ask for brokers: %w", err)
-	}
-	if len(brokers) == 0 {
-		return errors.New("name server knows no broker")
-	}
-	if len(brokers) != len(c.Brokers()) {
-		c.cluster.refreshSoon()
-	}
-	for _, b := range brokers {
-		if _, err := c.Call(ctx, b.Name, c.heartbeat()); err != nil {
-			return fmt.Errorf("broker %s at %s: %w", b.Name, b.Addr, err)
-		}
-	}
-	return nil
-}
-
 // Call sends cmd to the master named broker over its connection for short
 // requests, waiting for a connection if there is none, and returns the answer,
 // whatever its code.

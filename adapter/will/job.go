@@ -144,6 +144,7 @@ func (p *Publisher) ended(j *job, err error) {
 	if final {
 		p.done = append(p.done, j.will)
 	} else {
+		p.left++
 		p.release(&j.will)
 	}
 	begin := final && !p.keeping

@@ -91,8 +91,9 @@ type Publisher struct {
 	filling  bool              // a goroutine is in fill and will see what changes
 	held     int               // waiting, under way and done
 	bytes    int64             // of what is held
+	left     uint64            // given up, to be handed out again
 	closed   bool
-	idle     chan struct{} // nil until Close; closed once nothing is held
+	idle     chan struct{} // nil unless somebody waits; closed once nothing is held
 }
 
 // New returns a Publisher. It has no goroutine while there is nothing to publish.
@@ -119,6 +120,7 @@ func (p *Publisher) Publish(wills ...session.DueWill) {
 		p.bytes += cost(&w)
 		p.waiting = append(p.waiting, w)
 	}
+	p.left += uint64(left)
 	p.mu.Unlock()
 	if left > 0 {
 		p.metrics.turnedAway.Add(float64(left))
@@ -167,18 +169,49 @@ func (p *Publisher) fill() {
 	p.filling = false
 }
 
+// whenIdle is closed once nothing is held. p.mu is held.
+func (p *Publisher) whenIdle() <-chan struct{} {
+	if p.held == 0 {
+		idle := make(chan struct{})
+		close(idle)
+		return idle
+	}
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+	}
+	return p.idle
+}
+
+// Wait returns when nothing is held: every will was published and forgotten, or is left to be handed out again. When ctx
+// ends first it returns how many still are.
+func (p *Publisher) Wait(ctx context.Context) (held int) {
+	p.mu.Lock()
+	idle := p.whenIdle()
+	p.mu.Unlock()
+	select {
+	case <-idle:
+		return 0
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
+// Left is how many wills were so far left to be handed out again.
+func (p *Publisher) Left() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left
+}
+
 // Close takes no more wills and waits until those it has are published and forgotten. When ctx ends first the rest is
 // left to be handed out again, and the error says how many. Afterwards nothing of it runs any more, and publications
 // that the lanes still have are not sent. Call it before the lanes and the store are closed.
 func (p *Publisher) Close(ctx context.Context) error {
-	idle := make(chan struct{})
 	p.mu.Lock()
 	p.closed = true
-	if p.held == 0 {
-		close(idle)
-	} else {
-		p.idle = idle
-	}
+	idle := p.whenIdle()
 	p.mu.Unlock()
 	var err error
 	select {
@@ -197,7 +230,11 @@ func (p *Publisher) giveUp() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	left := p.held
-	p.waiting, p.done, p.idle = nil, nil, nil
+	p.waiting, p.done = nil, nil
+	if p.idle != nil {
+		close(p.idle)
+		p.idle = nil
+	}
 	for j := range p.underWay {
 		j.giveUp()
 	}

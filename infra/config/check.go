@@ -29,6 +29,7 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	wrong.must(set, "METRICS_ADDR", c.MetricsAddr == "" || c.MetricsAddr == "main" || isListenAddr(c.MetricsAddr))
 	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
 	wrong.must(set, "WS_PING", c.WSPing == 0 || c.WSPing >= 5*time.Second && c.WSPing <= 10*time.Minute)
+	wrong.must(set, "TICK_TOKEN", c.TickToken == "" || isToken(c.TickToken.Reveal()))
 	for _, origin := range c.WSOrigins {
 		wrong.must(set, "WS_ORIGINS", isOriginPattern(origin))
 	}
@@ -171,4 +172,9 @@ func isOriginPattern(v string) bool {
 	}
 	_, err := path.Match(host, "")
 	return err == nil && host != "" && !strings.ContainsAny(host, "/ \t")
+}
+
+// isToken accepts what a Bearer header can carry and nobody guesses.
+func isToken(v string) bool {
+	return len(v) >= 16 && len(v) <= 512 && strings.IndexFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }

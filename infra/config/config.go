@@ -73,6 +73,7 @@ type Config struct {
 	StatusInterval time.Duration `env:"STATUS_INTERVAL" envDefault:"10s"` // 0: no status topics
 	StatusUsers    []string      `env:"STATUS_USERS"`                     // "*": everybody
 	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
+	TickToken      Secret        `env:"TICK_TOKEN"` // "": POST /v1/tick is off, or open when embedded
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
 	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
@@ -85,6 +86,8 @@ type Config struct {
 	// MQTTTCPAddrSet tells an address that the user asked for from the default of embedded mode: only for the
 	// latter is a busy port a warning instead of an error.
 	MQTTTCPAddrSet bool `env:"-"`
+	// Tick is whether POST /v1/tick is served.
+	Tick bool `env:"-"`
 	// Embedded is whether any of the two servers runs in this process; the next two say which.
 	Embedded         bool   `env:"-"`
 	EmbeddedRedis    bool   `env:"-"`

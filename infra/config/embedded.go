@@ -54,6 +54,7 @@ func (c *Config) platformDefaults(set map[string]string, files uint64) {
 	if len(c.StatusUsers) == 0 && c.EmbeddedRedis && c.EmbeddedRocketMQ {
 		c.StatusUsers = []string{access.Everybody}
 	}
+	c.Tick = c.TickToken != "" || c.EmbeddedRedis && c.EmbeddedRocketMQ
 	if set["MAX_CONNECTION_AGE"] == "" && set[cloudRunVar] != "" {
 		c.MaxConnectionAge = cloudRunAge
 	}

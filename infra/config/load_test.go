@@ -34,7 +34,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WriteTimeout: 30 * time.Second,
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
-		Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
+		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -259,6 +259,11 @@ var vars = []Var{
 		Accepts: acceptsBool,
 	},
 	{
+		Name: "TICK_TOKEN", Default: "off; open when embedded", Secret: true,
+		Meaning: "lets a scheduler run `POST /v1/tick` with `Authorization: Bearer` and this token",
+		Accepts: "a token of 16 to 512 visible ASCII characters, such as `openssl rand -hex 16` prints",
+	},
+	{
 		Name: "P2P", Java: "`clientP2pTopic`",
 		Meaning: "reserved: `first/p2p/<client id>/...` is to go to that client only; it is an ordinary topic until then",
 		Accepts: acceptsBool,

@@ -25,6 +25,7 @@ import (
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
 	"lmqgate/adapter/will"
+	"lmqgate/functions/tick"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
 	"lmqgate/meta/access"
@@ -58,6 +59,9 @@ type Gateway struct {
 	retained  *redisstore.Retained
 	dispatch  *dispatch.Dispatcher
 	wills     *will.Publisher
+	sweeper   *sweeper
+	tick      *tick.Handler // nil: off
+	monitor   *monitor
 	hub       *deliver.Hub
 	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
@@ -144,13 +148,14 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { _ = g.matcher.Run(loops) })
 	g.loop(func() { g.committer.Run(loops) })
 	g.loop(func() { g.clients.Run(loops) })
+	g.loop(func() { g.sweeper.run(loops) })
+	g.loop(func() { g.sweeper.reconcile(loops) })
+	g.loop(func() { g.monitor.run(loops) })
 	g.loop(func() { g.memory.Run(loops) })
-	g.loop(func() { g.sweep(loops) })
-	g.loop(func() { g.reconcile(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })
 	g.loop(func() { g.openStatus().Run(loops) })
-	g.lease.wait(ctx) // if Redis is there, no reason to refuse the first client
+	g.warmUp(ctx)
 	g.serve()
 	g.announce()
 	return nil
@@ -181,7 +186,9 @@ func (g *Gateway) assemble() error {
 		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
 		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
+	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
+	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
 		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
@@ -194,7 +201,7 @@ func (g *Gateway) assemble() error {
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
-		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, NewKey: rocketmq.NewKey,
+		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, Admit: g.available, NewKey: rocketmq.NewKey,
 		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
 		Pressure: pressure{g},
 	}, client.Config{
@@ -237,6 +244,9 @@ func (g *Gateway) reassert() {
 func (g *Gateway) Stop(ctx context.Context) error {
 	g.draining.Store(true)
 	var errs []error
+	if g.tick != nil {
+		g.tick.Stop()
+	}
 	errs = append(errs, g.stopClients(ctx))
 	if g.wills != nil {
 		errs = append(errs, g.closePresence(ctx), g.wills.Close(ctx))
@@ -259,6 +269,9 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	}
 	if g.closeRaw != nil {
 		errs = append(errs, g.closeRaw())
+	}
+	if g.tick != nil {
+		g.tick.Wait()
 	}
 	if g.transport != nil { // who still waited for Redis does so no longer
 		last, cancel := context.WithTimeout(context.Background(), lastWords)

@@ -19,6 +19,9 @@ func (g *Gateway) mux() http.Handler {
 	if g.cfg.MetricsAddr == "main" {
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
 	}
+	if h := g.openTick(); h != nil {
+		mux.Handle("/v1/tick", h)
+	}
 	return mux
 }
 
@@ -33,22 +36,30 @@ func (g *Gateway) live(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, map[string]string{"process": "ok"}, true)
 }
 
-// ready looks at what serving a client needs.
-func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+// readyTime bounds one answer of readiness.
+const readyTime = 3 * time.Second
+
+// ready looks at what serving a client needs. Who asks may be anybody, so it says nothing that tells of the inside.
+func (g *Gateway) ready(w http.ResponseWriter, r *http.Request) { g.readiness(w, r, false) }
+
+// readyInside is ready for the operator, with the errors.
+func (g *Gateway) readyInside(w http.ResponseWriter, r *http.Request) { g.readiness(w, r, true) }
+
+func (g *Gateway) readiness(w http.ResponseWriter, r *http.Request, inside bool) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
 	state := map[string]string{}
 	ok := true
-	check := func(name string, err error) {
-		state[name] = "ok"
-		if err != nil {
-			state[name], ok = err.Error(), false
+	for _, f := range g.monitor.look(ctx) {
+		state[f.name] = f.public
+		if f.err == nil {
+			continue
+		}
+		ok = false
+		if inside {
+			state[f.name] += ", since " + f.since.UTC().Format(time.RFC3339) + ": " + f.err.Error()
 		}
 	}
-	redis := make(chan error, 1)
-	go func() { redis <- g.store.Ping(ctx) }()
-	check("rocketmq", g.rocket.Ready(ctx))
-	check("redis", <-redis)
 	if !g.lease.Valid() {
 		state["lease"], ok = "the heartbeat in redis has lapsed", false
 	}

@@ -16,12 +16,13 @@ import (
 type beats struct {
 	session.Instances
 	down  atomic.Bool
+	slow  atomic.Int64 // ns that one takes besides
 	count atomic.Int32
 }
 
 func (b *beats) Beat(context.Context, string, time.Duration) error {
 	b.count.Add(1)
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(100*time.Millisecond + time.Duration(b.slow.Load()))
 	if b.down.Load() {
 		return errors.New("no route")
 	}
@@ -47,7 +48,8 @@ func TestLease(t *testing.T) {
 			t.Error("valid without a heartbeat")
 		}
 		b.down.Store(false)
-		l.wait(t.Context())
+		<-l.first
+		synctest.Wait()
 		if !l.Valid() {
 			t.Error("not valid after a heartbeat")
 		}

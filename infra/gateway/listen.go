@@ -78,6 +78,7 @@ func (g *Gateway) openServers() {
 	if g.listeners.metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
+		mux.HandleFunc("GET /health/ready", g.readyInside)
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index) // this listener is the operator's own
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

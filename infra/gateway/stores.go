@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"lmqgate/adapter/auth"
 	"lmqgate/adapter/rocketmq"
@@ -23,6 +25,7 @@ func (g *Gateway) openStore() error {
 			return fmt.Errorf("configure redis: %w", err)
 		}
 	}
+	tuneRedis(opt)
 	opt.Protocol = 2 // nothing here needs RESP3, of which miniredis and proxies have their own ideas (HRANDFIELD)
 	redisstore.RedirectLogs(g.log)
 	raw := redis.NewUniversalClient(opt)
@@ -42,6 +45,22 @@ func (g *Gateway) openStore() error {
 		return fmt.Errorf("open store of retained messages: %w", err)
 	}
 	return nil
+}
+
+// redisAnswer bounds the answer to one command where neither REDIS_URL nor the caller does: one that takes seconds is slow,
+// not lost.
+const redisAnswer = 5 * time.Second
+
+// tuneRedis has calls end when their callers' time is over, and one try to connect be one try: whoever calls tries again,
+// and then the error says why it failed.
+func tuneRedis(opt *redis.UniversalOptions) {
+	opt.ContextTimeoutEnabled = true
+	opt.DialerRetries = 1
+	if opt.ReadTimeout == 0 {
+		opt.ReadTimeout = redisAnswer
+	}
+	opt.DisableIdentity = true
+	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
 // openRocket makes the RocketMQ client; it is started later and needs no cluster to be up.
