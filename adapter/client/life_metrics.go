@@ -9,7 +9,6 @@ import (
 type lifeMetrics struct {
 	accepted *prometheus.CounterVec // version
 	attached *prometheus.CounterVec // session
-	taken    *prometheus.CounterVec // from
 	ended    *prometheus.CounterVec // side, reason
 	connect  prometheus.Histogram
 }
@@ -22,8 +21,6 @@ func newLifeMetrics(r prometheus.Registerer) lifeMetrics {
 	m := lifeMetrics{
 		accepted: vec("lmqgate_connects_accepted_total", "Clients accepted, by MQTT version.", "version"),
 		attached: vec("lmqgate_sessions_attached_total", "Sessions that a CONNECT found (resumed) or made (new).", "session"),
-		taken: vec("lmqgate_sessions_taken_over_total",
-			"Sessions that another connection held when a CONNECT took them, by where: on this instance (here), or elsewhere.", "from"),
 		ended: vec("lmqgate_disconnects_total",
 			"Clients that went, by who ended the connection (client, with a DISCONNECT; server; network, the stream broke) and reason code.",
 			"side", "reason"),
@@ -34,9 +31,6 @@ func newLifeMetrics(r prometheus.Registerer) lifeMetrics {
 	}
 	for _, s := range []string{"new", "resumed"} {
 		m.attached.WithLabelValues(s)
-	}
-	for _, from := range []string{"here", "elsewhere"} {
-		m.taken.WithLabelValues(from)
 	}
 	return m
 }

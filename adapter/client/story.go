@@ -36,7 +36,6 @@ func (c *client) came(p *packet.Connect, st session.State, began int64) {
 		if from = "elsewhere"; st.Previous.Instance == c.srv.cfg.Instance {
 			from = "here"
 		}
-		m.taken.WithLabelValues(from).Inc()
 	}
 	m.accepted.WithLabelValues(c.version.String()).Inc()
 	m.attached.WithLabelValues(found).Inc()

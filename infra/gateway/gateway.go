@@ -209,7 +209,7 @@ func (g *Gateway) assemble() error {
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
-		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing,
+		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
 		Follow: g.follow(), Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
@@ -226,6 +226,14 @@ func orNone(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// burst is a number of which 0 means any, for a Config in which 0 means the default.
+func burst(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
