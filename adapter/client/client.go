@@ -106,7 +106,7 @@ func (c *client) read() error {
 func (c *client) take(p packet.Packet) error {
 	c.seen.Store(busy)
 	switch {
-	case c.ending.begun():
+	case c.ending.begun(), c.given():
 		c.part(p)
 		return errClosing
 	case !c.srv.deps.Lease.Valid():

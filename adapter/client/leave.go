@@ -21,6 +21,8 @@ func (c *client) leave(err error) {
 		c.srv.leaving(c)
 		c.out.mute()
 		c.halt(packet.Success)
+	case c.given(), errors.As(err, &code) && elsewhere(code): // told when the session is released
+		c.giveUp(code, words(err))
 	case c.moving.Load() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		if in := c.in.Load(); in != nil {
 			in.quiet()

@@ -104,7 +104,7 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 		c.end(packet.ImplementationSpecificError, "")
 		return 0, "", false
 	}
-	if c.end(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
+	if c.giveUp(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
 		c.srv.warn("publish failed, closing the connection", "client_id", c.id, "error", err)
 	}
 	return 0, "", false

@@ -85,7 +85,7 @@ func (s *Server) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if !s.deps.Lease.Valid() {
-			s.closeAll(packet.ServerBusy)
+			s.giveUpAll()
 			continue
 		}
 		s.look()
@@ -145,7 +145,13 @@ func (s *Server) now() int64 { return int64(time.Since(s.start)) }
 
 // Lapsed closes all clients because the lease of the instance had ended, if only for a moment. When it returns, no packet
 // of theirs is handled any more.
-func (s *Server) Lapsed() { s.closeAll(packet.ServerBusy) }
+func (s *Server) Lapsed() { s.giveUpAll() }
+
+func (s *Server) giveUpAll() {
+	for _, c := range s.all() {
+		c.giveUp(packet.ServerBusy, "this instance has lost contact to its session store")
+	}
+}
 
 func (s *Server) closeAll(code packet.ReasonCode) {
 	for _, c := range s.all() {

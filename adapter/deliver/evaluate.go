@@ -13,6 +13,10 @@ func (s *Session) step(c *cursor, e *Entry) bool {
 	}
 	c.skip(e.Offset)
 	p := c.find(e.Offset)
+	if p != nil && c.replaced(p, e) {
+		s.supplant(c, e)
+		p = nil
+	}
 	switch {
 	case p != nil && p.state != pendRedo: // known from before a takeover or a rewind
 		p.key, p.store = e.Key, e.StoreMillis

@@ -58,6 +58,7 @@ func (s Status) String() string {
 // that has been reset is read from what is left of it.
 type PullResult struct {
 	Status         Status
+	Boot           uint64 // Client.Boot of the broker when the pull was sent
 	Messages       []*PulledMessage
 	Next, Min, Max int64
 }
@@ -76,6 +77,7 @@ func (c *Client) Pull(ctx context.Context, l LMQ, offset int64, limit int) (Pull
 	if err != nil {
 		return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, err)
 	}
+	boot := c.Boot(l.Broker) // with the connection in hand: never an earlier one's
 	type outcome struct {
 		answer *remoting.Command
 		err    error
@@ -92,6 +94,7 @@ func (c *Client) Pull(ctx context.Context, l LMQ, offset int64, limit int) (Pull
 			return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, err)
 		}
 		c.metrics.answers.WithLabelValues(r.Status.String()).Inc()
+		r.Boot = boot
 		return r, nil
 	case <-ctx.Done():
 		return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, context.Cause(ctx))

@@ -208,7 +208,7 @@ func (g *Gateway) assemble() error {
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
-		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
 	g.memory = overload.New(overload.Config{
@@ -223,6 +223,14 @@ func orNone(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// burst is a number of which 0 means any, for a Config in which 0 means the default.
+func burst(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
