@@ -22,6 +22,7 @@ func (c *client) publish(p *packet.Publish) error {
 	if err := c.publishable(p); err != nil {
 		return c.refusePublish(p, err)
 	}
+	c.taken++
 	m := &message.Message{
 		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Properties: p.Properties,
 		BornMillis: time.Now().UnixMilli(),
@@ -104,7 +105,7 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 		c.end(packet.ImplementationSpecificError, "")
 		return 0, "", false
 	}
-	if c.end(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
+	if c.giveUp(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
 		c.srv.warn("publish failed, closing the connection", "client_id", c.id, "error", err)
 	}
 	return 0, "", false

@@ -22,6 +22,8 @@ type benchLog struct {
 
 func (l *benchLog) Brokers() []string { return []string{"a"} }
 
+func (l *benchLog) Boot(string) uint64 { return 0 }
+
 func (l *benchLog) MaxOffsets(_ context.Context, _ string, lmqs []string) ([]int64, error) {
 	return make([]int64, len(lmqs)), nil
 }

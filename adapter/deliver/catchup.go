@@ -21,6 +21,8 @@ type plan struct {
 	locate    bool
 	known     bool   // the queue was seen as the cursor knew it, on this connection
 	passed    string // UNIQ_KEY that stands at next-1, "" if unknown
+	boot      uint64 // when that was seen last
+	newest    int64  // what stands there was stored by then, ms
 	high      int64  // the highest offset that a message was seen at; -1: none
 	lastKey   string
 	lastStore int64
@@ -37,7 +39,7 @@ type found struct {
 	lost     int64
 	more     bool // there is something to read at next
 	verified bool
-	hole     bool // as far as can be told: there is no message to compare with
+	hole     bool // as far as can be told: there is no message to compare with any more
 }
 
 // pullFor reads for one cursor and hands the messages to it.
@@ -48,7 +50,7 @@ func (s *Session) pullFor(c *cursor) {
 		return
 	}
 	p := plan{
-		ref: Ref{c.broker, c.sub.lmq}, next: c.next, end: c.q.end(), locate: c.locate, known: !c.verify, passed: c.passed(), high: c.next - 1,
+		ref: Ref{c.broker, c.sub.lmq}, next: c.next, end: c.q.end(), locate: c.locate, known: !c.verify, passed: c.passed(), newest: c.newest(), boot: c.boot, high: c.next - 1,
 		lastKey: c.lastKey, lastStore: c.lastStore, fails: c.fails,
 	}
 	if n := len(c.pends); n > 0 {
@@ -98,12 +100,15 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 	}
 	if f.lost > 0 {
 		s.hub.metrics.expired.Add(float64(f.lost))
+		s.hub.cfg.Logger.Warn("messages are no longer in the log, going on at the first that is", "client_id", s.clientID,
+			"lmq", c.sub.lmq, "broker", c.broker, "messages", f.lost, "offset", f.next)
 	}
 	c.verify = false
 	if f.hole {
 		c.unpass()
 	}
-	c.q.checked()
+	c.boot = f.batch.Boot
+	c.q.checked(f.batch.Max)
 	c.skip(f.next)
 	c.behind = f.more || f.batch.Next < f.batch.Max
 	if len(f.batch.Entries) > 0 {
@@ -144,22 +149,22 @@ func (h *Hub) pullPlanned(p plan) (found, error) {
 	switch {
 	case p.locate:
 		return h.byStoreTime(ctx, p)
-	case p.passed != "":
+	case p.passed != "", !p.known && p.next > 0:
 		return h.verified(ctx, p)
 	}
 	b, err := h.log.Pull(ctx, p.ref, p.next, h.cfg.PullMax)
 	switch {
 	case err != nil:
 		return found{}, err
-	case b.Max <= p.high:
+	case b.Max <= p.high, p.next > 0 && b.Boot != p.boot && p.known: // nothing tells whether the queue is the same
 		return found{batch: b, reset: true}, nil
 	case b.Moved:
-		return found{next: b.Min, lost: b.Min - p.next, more: true}, nil
+		return found{batch: Batch{Boot: b.Boot}, next: b.Min, lost: b.Min - p.next, more: true}, nil
 	case len(b.Entries) == 0 && b.Next <= p.next && p.next < b.Max:
 		if p.fails < holeTries {
 			return found{}, errHole
 		}
-		return found{next: p.next + 1, lost: 1, more: true}, nil
+		return found{batch: Batch{Boot: b.Boot}, next: p.next + 1, lost: 1, more: true}, nil
 	}
 	return found{batch: b, next: p.next}, nil
 }
@@ -173,15 +178,15 @@ func (h *Hub) verified(ctx context.Context, p plan) (found, error) {
 	case b.Max <= p.high:
 		return found{batch: b, reset: true}, nil
 	case b.Moved: // aged out: nothing to compare with
-		return found{next: max(b.Min, p.next), lost: max(0, b.Min-p.next), more: true, verified: true}, nil
+		return found{batch: Batch{Boot: b.Boot}, next: max(b.Min, p.next), lost: max(0, b.Min-p.next), more: true, verified: true, hole: true}, nil
 	case len(b.Entries) == 0:
 		if p.fails < holeTries {
 			return found{}, errHole
 		}
-		return found{next: p.next, more: true, verified: true, hole: true}, nil
+		return found{batch: Batch{Boot: b.Boot}, next: p.next, more: true, verified: true, hole: true}, nil
 	}
 	if first := b.Entries[0]; first.Offset == p.next-1 {
-		if first.Key != p.passed {
+		if p.mark().differs(first) {
 			return found{batch: b, reset: true}, nil
 		}
 		b.Entries = b.Entries[1:]

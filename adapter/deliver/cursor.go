@@ -55,9 +55,11 @@ type cursor struct {
 	resets  int    // queue.resets as last seen; written under queue.mu too
 	fails   int    // pulls of its own that failed, or got nowhere, in a row
 
-	begin     int64 // first offset that belongs to the subscription, and that it certainly delivers
-	next      int64 // next offset to look at
-	lastAt    int64 // the last message that the floor passed: its offset, UNIQ_KEY and store time
+	boot      uint64 // the broker's when the message at next-1 was last seen
+	ackedTill int64  // no later than this was stored what is done and has no key in pends, ms; 0: unknown
+	begin     int64  // first offset that belongs to the subscription, and that it certainly delivers
+	next      int64  // next offset to look at
+	lastAt    int64  // the last message that the floor passed: its offset, UNIQ_KEY and store time
 	lastKey   string
 	lastStore int64
 	pends     []pend // ascending by offset

@@ -13,6 +13,10 @@ func (s *Session) step(c *cursor, e *Entry) bool {
 	}
 	c.skip(e.Offset)
 	p := c.find(e.Offset)
+	if p != nil && c.replaced(p, e) {
+		s.supplant(c, e)
+		p = nil
+	}
 	switch {
 	case p != nil && p.state != pendRedo: // known from before a takeover or a rewind
 		p.key, p.store = e.Key, e.StoreMillis
@@ -41,6 +45,7 @@ func (s *Session) step(c *cursor, e *Entry) bool {
 	case r.owner == c:
 		if !s.deliver(c, e, r) {
 			c.place = atBlocked
+			s.hub.metrics.stalls.Inc()
 			s.blocked.push(c)
 			return false
 		}

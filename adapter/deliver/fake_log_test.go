@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -29,6 +30,7 @@ type fakeLog struct {
 
 type fakeBroker struct {
 	down   bool
+	boot   uint64
 	queues map[string]*fakeQueue
 	stored []string // UNIQ_KEYs in the order of the log
 }
@@ -142,6 +144,7 @@ func (l *fakeLog) rollBack(broker string, n int) map[string]bool {
 		lost[k] = true
 	}
 	b.stored = b.stored[:keep]
+	b.boot++
 	for _, q := range b.queues {
 		n := len(q.entries)
 		for n > 0 && lost[q.entries[n-1].Key] {
@@ -190,6 +193,15 @@ func (l *fakeLog) MaxOffsets(ctx context.Context, broker string, lmqs []string) 
 	return ends, nil
 }
 
+func (l *fakeLog) Boot(broker string) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.brokers[broker]; b != nil {
+		return b.boot
+	}
+	return 0
+}
+
 func (l *fakeLog) isDown(broker string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,7 +223,9 @@ func (l *fakeLog) Pull(ctx context.Context, r Ref, offset int64, limit int) (Bat
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.brokers[r.Broker].queue(r.LMQ).read(offset, limit), nil
+	b := l.brokers[r.Broker].queue(r.LMQ).read(offset, limit)
+	b.Boot = l.brokers[r.Broker].boot
+	return b, nil
 }
 
 // read answers as a broker does: 21 outside of the bounds, 19 at the end.
@@ -237,12 +251,13 @@ type fakeWatch struct {
 	fn     func(Batch) bool
 	offset int64
 	gen    int
+	boot   uint64
 	paused bool
 	closed bool
 }
 
 func (l *fakeLog) Watch(r Ref, offset int64, fn func(Batch) bool) Watch {
-	w := &fakeWatch{l: l, r: r, fn: fn, offset: offset}
+	w := &fakeWatch{l: l, r: r, fn: fn, offset: offset, boot: math.MaxUint64}
 	l.mu.Lock()
 	l.watches++
 	l.mu.Unlock()
@@ -258,12 +273,14 @@ func (w *fakeWatch) run() {
 		var b Batch
 		if !w.paused && !l.brokers[w.r.Broker].down {
 			b = l.brokers[w.r.Broker].queue(w.r.LMQ).read(w.offset, 32)
+			b.Boot = l.brokers[w.r.Broker].boot
 		}
-		if !b.Moved && len(b.Entries) == 0 {
+		if w.paused || l.brokers[w.r.Broker].down || !b.Moved && len(b.Entries) == 0 && b.Boot == w.boot {
 			l.cond.Wait()
 			continue
 		}
 		gen := w.gen
+		w.boot = b.Boot
 		l.mu.Unlock()
 		time.Sleep(time.Duration(rand.N(300)) * time.Microsecond)
 		more := w.fn(b)
@@ -289,4 +306,11 @@ func (w *fakeWatch) Close() {
 	w.closed = true
 	w.gen++
 	w.l.cond.Broadcast()
+}
+
+// pulled is how many pulls were made.
+func (l *fakeLog) pulled() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pulls
 }

@@ -30,7 +30,7 @@ func (o *outbound) load(s *Session, b *backlog) {
 // loaded is what became of reading one message that is to be sent again.
 type loaded struct {
 	entry *Entry // nil: the log does not have it
-	ahead bool   // the queue ends before its offset
+	moved bool   // its offset has another message, or none yet: the queue was reset or rolled back
 }
 
 // gone ends a flight whose message the log does not have. Should it turn up at another place after all, or at its own
@@ -38,9 +38,9 @@ type loaded struct {
 func (s *Session) gone(f *flight, l loaded) {
 	s.hub.metrics.gone.Inc()
 	delete(s.out.byKey, f.Key)
-	if c := f.cursor; c != nil && l.ahead && f.Offset >= c.next {
+	if c := f.cursor; c != nil && l.moved && f.Offset >= c.next {
 		f.cursor = nil
-		c.pends = slices.DeleteFunc(c.pends, func(p pend) bool { return p.offset == f.Offset })
+		c.forget(f.Offset)
 	}
 	s.abandon(f)
 }
@@ -86,8 +86,8 @@ func (s *Session) loadAll(b *backlog, list []*flight) {
 
 // readBack pulls from the place of f; what else of the list the answer contains is taken too.
 func (h *Hub) readBack(f *flight, list []*flight, got map[*flight]loaded) error {
-	if f.Broker == "" {
-		got[f] = loaded{} // was never in a log
+	if f.Broker == "" || f.Offset == unknown {
+		got[f] = loaded{} // was never in a log, or is no longer at a place that is known
 		return nil
 	}
 	leave, err := h.enter(f.Broker)
@@ -109,7 +109,8 @@ func (h *Hub) readBack(f *flight, list []*flight, got map[*flight]loaded) error 
 		}
 	}
 	if _, ok := got[f]; !ok {
-		got[f] = loaded{ahead: f.Offset >= b.Max}
+		other := len(b.Entries) > 0 && b.Entries[0].Offset == f.Offset && b.Entries[0].Key != f.Key
+		got[f] = loaded{moved: f.Offset >= b.Max || other}
 	}
 	return nil
 }

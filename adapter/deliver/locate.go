@@ -28,7 +28,7 @@ func (h *Hub) byStoreTime(ctx context.Context, p plan) (found, error) {
 			hi = mid
 		}
 	}
-	f := found{next: lo, located: true}
+	f := found{next: lo, located: true, batch: Batch{Boot: b.Boot}}
 	if p.lastKey == "" {
 		return f, nil
 	}

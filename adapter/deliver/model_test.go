@@ -26,7 +26,8 @@ type kind struct {
 	name    string
 	breaks  bool // connections end and come back
 	crashes bool // connections break, sessions move to the other instance, unwritten changes get lost
-	resets  bool // queues are renumbered from 0; with overlap brokers lose their last messages instead
+	resets  bool // queues are renumbered from 0
+	rolls   bool // brokers lose their last messages, and get others
 	overlap bool // several subscriptions match
 	parts   bool // messages are split
 	flaky   bool // pulls and writes fail now and then, brokers go and come
@@ -46,7 +47,9 @@ func TestModel(t *testing.T) {
 		{name: "flaky", flaky: true, overlap: true},
 		{name: "flaky and crashes", flaky: true, breaks: true, crashes: true, overlap: true},
 		{name: "resets", resets: true},
-		{name: "rollbacks", resets: true, overlap: true, flaky: true},
+		{name: "rollbacks", rolls: true, flaky: true},
+		{name: "rollbacks and overlap", rolls: true, overlap: true, flaky: true},
+		{name: "rollbacks and crashes", rolls: true, breaks: true, crashes: true},
 		{name: "retained", retains: true},
 		{name: "retained and overlap", retains: true, overlap: true},
 		{name: "retained and crashes", retains: true, overlap: true, breaks: true, crashes: true},
@@ -374,10 +377,15 @@ func (m *modelRun) fault() {
 		}
 		m.down = broker
 		m.w.log.setDown(broker, true)
-	case m.k.resets && m.k.overlap:
-		// A queue that grows beyond where it was before anybody looks cannot be told from one that has not shrunk: here
-		// everybody looks.
-		m.quiesce(15)
+	case m.k.rolls:
+		if m.k.overlap || m.r.IntN(2) == 0 { // else who has seen the loss may rely on who has not, who then goes away
+			m.quiesce(15)
+		}
+		gap := 50 * time.Millisecond // what the broker has from here on is no older
+		if m.k.breaks {
+			gap += beginSpread * time.Millisecond // a session that comes back may know no message, only when it subscribed
+		}
+		time.Sleep(gap)
 		lost := m.w.log.rollBack(broker, 1+m.r.IntN(10))
 		m.shaky = true
 		for _, p := range m.messages {
@@ -386,7 +394,19 @@ func (m *modelRun) fault() {
 				p.by = nil
 			}
 		}
-		time.Sleep(3 * time.Second)
+		if m.k.overlap { // everybody has seen the loss
+			time.Sleep(3 * time.Second)
+			return
+		}
+		time.Sleep(time.Duration(m.r.IntN(30)) * time.Millisecond)
+		for range m.r.IntN(20) { // it may grow beyond where it was before anybody looks
+			m.publish()
+		}
+		if m.k.crashes {
+			// A message in flight that is acknowledged on a second connection, before that one has read so far, leaves an
+			// offset alone, should that connection break off at once too.
+			m.quiesce(1)
+		}
 	case m.k.resets:
 		// All messages of one queue get new numbers. Which of them were done is known only to a session that saw them
 		// on this connection.
@@ -467,7 +487,7 @@ func (m *modelRun) check() {
 
 // checkOrder: first deliveries of one topic and QoS come in the order of their publication.
 func (m *modelRun) checkOrder() {
-	if m.k.resets || m.k.parts { // parts of a message stand in queues without a common order
+	if m.k.resets || m.k.rolls || m.k.parts { // parts of a message stand in queues without a common order
 		return
 	}
 	last := map[string]int{}

@@ -16,11 +16,14 @@ type queue struct {
 	ring    []*Entry   // what covers [from, to), ascending
 	bytes   int        // of the ring's entries
 	from    int64
-	to      int64 // where the watch reads next
-	resets  int   // times the queue turned out to be reset or rolled back
-	watch   Watch // nil until a cursor has come to the end
-	held    bool  // a pull is held or about to be; while it is not, nobody waits
-	idle    int64 // since when it is not, Unix ms
+	to      int64  // where the watch reads next
+	top     int64  // the queue's end as a pull told it last
+	last    mark   // of the message at to-1
+	boot    uint64 // the broker's when that was seen last
+	resets  int    // times the queue turned out to be reset or rolled back
+	watch   Watch  // nil until a cursor has come to the end
+	held    bool   // a pull is held or about to be; while it is not, nobody waits
+	idle    int64  // since when it is not, Unix ms
 	waiting []*cursor
 	closed  bool
 }
@@ -37,6 +40,12 @@ const (
 
 // read returns what stands at offset next, or notes the cursor for being woken. The entries must not be changed.
 func (q *queue) read(c *cursor, next int64) ([]*Entry, reading) {
+	entries, result := q.look(c, next)
+	q.hub.metrics.reads[result].Inc()
+	return entries, result
+}
+
+func (q *queue) look(c *cursor, next int64) ([]*Entry, reading) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if c.resets != q.resets {
@@ -49,7 +58,7 @@ func (q *queue) read(c *cursor, next int64) ([]*Entry, reading) {
 		}
 		i := sort.Search(len(q.ring), func(i int) bool { return q.ring[i].Offset >= next })
 		if i < len(q.ring) {
-			c.behind = false
+			c.behind, c.boot = false, q.boot
 			return q.ring[i:], readFound
 		}
 		return nil, readBehind // a gap at the ring's end: let a pull tell
@@ -85,6 +94,14 @@ func (q *queue) wait(c *cursor, next int64) {
 	if next > q.to || q.watch == nil { // whoever is between reads for himself
 		q.drop(0)
 		q.from, q.to = next, next
+		q.last, q.boot = mark{c.passed(), c.newest()}, c.boot
+		if q.last.key == "" && next > 0 {
+			seen := q.resets
+			q.hub.spawn(func() { q.learn(next, seen) })
+		}
+	}
+	if next == q.to && c.boot > q.boot && q.last.key != "" && c.passed() == q.last.key {
+		q.boot = c.boot // the cursor has seen for itself
 	}
 	if q.watch != nil {
 		q.watch.Resume(q.to)
@@ -102,14 +119,21 @@ func (q *queue) pulled(b Batch, seen int) bool {
 		q.mu.Unlock()
 		return false
 	}
+	q.top = b.Max
 	more := false
 	switch {
 	case b.Moved && q.to > b.Max: // reset or rolled back
 		q.restart()
+	case b.Boot != q.boot && q.to > 0 && !(b.Moved && b.Min >= q.to): // q.held stays
+		q.mu.Unlock()
+		q.hub.spawn(func() { q.inspect(seen) })
+		return false
 	case b.Moved: // aged out: whoever stands before Min finds out by a pull of his own
 		q.drop(0)
 		q.from, q.to, q.held = b.Min, b.Min, false
+		q.last, q.boot = mark{}, b.Boot
 	default:
+		q.boot = b.Boot
 		q.push(b)
 		more = len(q.waiting) > 0 // one batch is read ahead, no more
 		q.held = more
@@ -140,7 +164,8 @@ func (q *queue) rouse() []*cursor {
 func (q *queue) restart() {
 	q.drop(0)
 	q.resets++
-	q.from, q.to, q.held = 0, 0, false
+	q.from, q.to, q.top, q.held = 0, 0, 0, false
+	q.last, q.boot = mark{}, 0
 	if q.watch != nil {
 		q.watch.Close()
 		q.watch = nil
@@ -160,10 +185,11 @@ func (q *queue) reset(c *cursor) {
 	q.hub.wakeAll(woken)
 }
 
-// checked is told by a cursor that found the queue to be the one it knew.
-func (q *queue) checked() {
+// checked is told by a cursor that found the queue to be the one it knew, and its end there, 0 if that was not told.
+func (q *queue) checked(top int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.top = max(q.top, top)
 	q.idle = q.now()
 }
 

@@ -75,7 +75,7 @@ func (o *outbound) adopt(c *cursor) {
 	key := c.key()
 	n := len(c.pends)
 	for _, f := range o.flights {
-		if f.cursor != nil || f.CursorKey != key {
+		if f.cursor != nil || f.CursorKey != key || f.Offset == unknown {
 			continue
 		}
 		f.cursor = c
@@ -83,9 +83,9 @@ func (o *outbound) adopt(c *cursor) {
 			continue
 		}
 		if i, found := slices.BinarySearchFunc(c.pends[:n], f.Offset, comparePend); found {
-			c.pends[i].state = pendInflight
+			c.pends[i].state, c.pends[i].key = pendInflight, f.Key
 		} else {
-			c.pends = append(c.pends, pend{offset: f.Offset, state: pendInflight})
+			c.pends = append(c.pends, pend{offset: f.Offset, key: f.Key, state: pendInflight})
 		}
 	}
 	slices.SortFunc(c.pends, func(a, b pend) int { return comparePend(a, b.offset) })

@@ -7,12 +7,14 @@ func (q *queue) push(b Batch) {
 			continue // a probe and the held pull answered with the same
 		}
 		q.ring = append(q.ring, e)
-		q.to = e.Offset + 1
+		q.to, q.last = e.Offset+1, mark{key: e.Key}
 		n := size(e)
 		q.bytes += n
 		q.hub.ringBytes.Add(int64(n))
 	}
-	q.to = max(q.to, b.Next)
+	if b.Next > q.to {
+		q.to, q.last = b.Next, mark{}
+	}
 	keep := q.hub.cfg.RingMessages
 	if over := q.hub.ringBytes.Load() - q.hub.cfg.TotalBytes; over > q.hub.cfg.TotalBytes {
 		keep = 0 // too many queues lag: each cursor reads for itself, which is bounded

@@ -32,7 +32,32 @@ func (c *cursor) snapshot() session.Cursor {
 		}
 		s.Acked = append(s.Acked, session.Range{First: p.offset, Last: p.offset})
 	}
+	if len(s.Acked) > 0 {
+		s.AckedTill = c.doneTill(s.Next)
+	}
 	return s
+}
+
+// doneTill is the latest store time of what is done from offset on, 0 if it is not known of all. What was done on an earlier
+// connection and has not been read on this one is behind what has, so its time counts, also when that is the earlier one: then
+// the queue lost its end and has grown again.
+func (c *cursor) doneTill(from int64) (till int64) {
+	unread := false
+	for i := range c.pends {
+		switch p := &c.pends[i]; {
+		case p.state != pendDone || p.offset < from:
+		case p.key == "":
+			unread = true
+		case p.store == 0:
+			return 0
+		default:
+			till = max(till, p.store)
+		}
+	}
+	if unread {
+		return c.ackedTill
+	}
+	return till
 }
 
 // restore sets the cursor from what was persisted. In-flight messages are added by outbound.adopt.
@@ -44,7 +69,7 @@ func (c *cursor) restore(s session.Cursor) {
 		return
 	}
 	c.begin, c.next, c.lastAt = s.Begin, s.Next, s.Next-1
-	c.verify = true
+	c.verify, c.ackedTill = true, s.AckedTill
 	for _, r := range s.Acked {
 		for o := max(r.First, s.Next); o <= r.Last && len(c.pends) < maxAcked; o++ {
 			c.pends = append(c.pends, pend{offset: o, state: pendDone})
@@ -67,8 +92,7 @@ func (s *Session) relocated(c *cursor, f found) {
 	c.era++
 	for _, fl := range s.out.flights {
 		if fl.cursor == c {
-			fl.cursor = nil
-			s.out.remember(fl)
+			s.displace(fl)
 		}
 	}
 	for i := range c.pends {
@@ -81,7 +105,7 @@ func (s *Session) relocated(c *cursor, f found) {
 	}
 	c.pends = nil
 	c.locate, c.behind = false, true
-	c.begin, c.next, c.lastAt = f.next, f.next, f.next-1
+	c.begin, c.next, c.lastAt, c.boot = f.next, f.next, f.next-1, f.batch.Boot
 	if !f.exact {
 		c.lastKey = ""
 	}

@@ -19,7 +19,8 @@ const askTime = 2 * time.Second
 type asked struct {
 	session.Subscription
 	begins map[string]int64 // first offset by broker; a broker that did not answer is missing
-	share  *share           // of a new shared subscription
+	boots  map[string]uint64
+	share  *share // of a new shared subscription
 }
 
 // Subscribe adds or replaces subscriptions; Seq, tag and time of the requests are set here. On return a granted filter
@@ -134,7 +135,10 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 	if len(fresh) == 0 || len(brokers) == 0 {
 		return nil
 	}
-	ends := make([][]int64, len(brokers))
+	ends, boots := make([][]int64, len(brokers)), make(map[string]uint64, len(brokers))
+	for _, b := range brokers {
+		boots[b] = s.hub.log.Boot(b) // before the question
+	}
 	within, cancel := context.WithTimeout(ctx, min(askTime, s.hub.cfg.Subscribe/4))
 	defer cancel()
 	var g sync.WaitGroup
@@ -151,7 +155,7 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 		return fmt.Errorf("ask for end offsets: %w", err)
 	}
 	for j, a := range fresh {
-		a.begins = make(map[string]int64, len(brokers))
+		a.begins, a.boots = make(map[string]int64, len(brokers)), boots
 		for i, b := range brokers {
 			if len(ends[i]) == len(lmqs) {
 				a.begins[b] = ends[i][j]
@@ -175,7 +179,7 @@ func (s *Session) record(asks []asked) (fresh []*subscription) {
 				s.join(sub, a.share)
 			}
 			for b, begin := range a.begins {
-				sub.cursors = append(sub.cursors, &cursor{session: s, sub: sub, broker: b, begin: begin, next: begin, lastAt: begin - 1})
+				sub.cursors = append(sub.cursors, &cursor{session: s, sub: sub, broker: b, boot: a.boots[b], begin: begin, next: begin, lastAt: begin - 1})
 			}
 			s.index(sub)
 			fresh = append(fresh, sub)

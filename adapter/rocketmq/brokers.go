@@ -51,6 +51,11 @@ func sorted(m map[string]Broker) []Broker {
 	return slices.SortedFunc(maps.Values(m), func(a, b Broker) int { return cmp.Compare(a.Name, b.Name) })
 }
 
+// Boot is a number that grows whenever a connection to the broker was lost. What is read while it stays the same comes from
+// one run of one process; with another one the broker may have been started again, or another one have taken its
+// place, without the end of its log.
+func (c *Client) Boot(broker string) uint64 { return c.cluster.link(broker).boot.Load() }
+
 // OnBrokers has fn called whenever masters appear, disappear or change their
 // address (then a broker is in both lists), one call at a time; first with
 // those known already, if any. fn must not block and not call

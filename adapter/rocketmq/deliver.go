@@ -20,7 +20,7 @@ func (w *Watch) takeLocked(r PullResult) bool {
 		}
 		w.active = time.Now()
 	}
-	w.ready = &r
+	w.ready, w.boot = &r, r.Boot
 	w.delivering = true
 	w.p.deliver.add(w)
 	return true
@@ -56,7 +56,9 @@ func (w *Watch) deliver() {
 	defer w.mu.Unlock()
 	w.delivering = false
 	if w.gen == gen {
-		w.offset = r.Next
+		if r.Status != NoNew { // which says nothing of where to go on
+			w.offset = r.Next
+		}
 		w.paused = !more
 	}
 	if w.held { // a probe found this: the held pull may still be deaf

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lmqgate/adapter/rocketmq/remoting"
@@ -27,13 +28,17 @@ const (
 type link struct {
 	name    string
 	control *slot
+	boot    *atomic.Uint64 // grows with every connection that is lost
 	pulls   []*slot
 }
 
 func newLink(c *Client, name string) *link {
-	l := &link{name: name, control: newSlot(c, name, 0)}
+	l := &link{name: name, boot: new(atomic.Uint64), control: newSlot(c, name, 0)}
+	l.control.boot = l.boot
 	for i := range c.cfg.ConnsPerBroker {
-		l.pulls = append(l.pulls, newSlot(c, name, i+1))
+		s := newSlot(c, name, i+1)
+		s.boot = l.boot
+		l.pulls = append(l.pulls, s)
 	}
 	return l
 }
@@ -57,6 +62,7 @@ type slot struct {
 	c      *Client
 	broker string
 	number int
+	boot   *atomic.Uint64 // the link's
 
 	mu      sync.Mutex // protects the fields below
 	addr    string
@@ -194,6 +200,7 @@ func (s *slot) serve(ctx context.Context) error {
 	}
 	s.up(conn, addr)
 	s.keepAlive(ctx, conn)
+	s.boot.Add(1) // before another connection is there
 	s.down(conn)
 	return conn.Err()
 }

@@ -58,6 +58,7 @@ func (s Status) String() string {
 // that has been reset is read from what is left of it.
 type PullResult struct {
 	Status         Status
+	Boot           uint64 // Client.Boot of the broker when the pull was sent
 	Messages       []*PulledMessage
 	Next, Min, Max int64
 }
@@ -76,15 +77,19 @@ func (c *Client) Pull(ctx context.Context, l LMQ, offset int64, limit int) (Pull
 	if err != nil {
 		return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, err)
 	}
+	boot := c.Boot(l.Broker) // with the connection in hand: never an earlier one's
 	type outcome struct {
 		answer *remoting.Command
 		err    error
 	}
+	began := time.Now()
 	done := make(chan outcome, 1)
 	conn.GoPull(c.pullRequest(l, offset, limit, 0), pullTimeout, func(a *remoting.Command, err error) { done <- outcome{a, err} })
 	select {
 	case o := <-done:
+		c.metrics.pullSeconds.Observe(time.Since(began).Seconds())
 		if o.err != nil {
+			c.metrics.answers.WithLabelValues("error").Inc()
 			return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, o.err)
 		}
 		r, err := parsePull(o.answer, l.Name, offset)
@@ -92,6 +97,7 @@ func (c *Client) Pull(ctx context.Context, l LMQ, offset int64, limit int) (Pull
 			return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, err)
 		}
 		c.metrics.answers.WithLabelValues(r.Status.String()).Inc()
+		r.Boot = boot
 		return r, nil
 	case <-ctx.Done():
 		return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, context.Cause(ctx))

@@ -114,11 +114,11 @@ func (w *Watch) armLocked() {
 	w.held = true
 	w.heldID++
 	w.p.c.metrics.held.Inc()
-	gen, id, offset := w.gen, w.heldID, w.offset
+	gen, id, offset, boot := w.gen, w.heldID, w.offset, w.link.boot.Load()
 	// Held pulls that began together must not all end together.
 	suspend := w.p.c.cfg.Suspend - jitter(w.p.c.cfg.Suspend/4)
 	conn.GoPull(w.p.c.pullRequest(w.lmq, offset, MaxPull, suspend), suspend+overdueAfter, func(a *remoting.Command, err error) {
-		w.answered(gen, id, offset, a, err)
+		w.answered(gen, id, offset, boot, a, err)
 	})
 	if w.recentlyActive(time.Now()) {
 		w.probeLaterLocked()
@@ -139,18 +139,19 @@ func (w *Watch) probe(id uint32, again bool) {
 	if !w.held || w.heldID != id || w.delivering || conn == nil {
 		return
 	}
-	gen, offset := w.gen, w.offset
+	gen, offset, boot := w.gen, w.offset, w.link.boot.Load()
 	conn.GoPull(w.p.c.pullRequest(w.lmq, offset, MaxPull, 0), pullTimeout, func(a *remoting.Command, err error) {
-		w.probed(gen, id, offset, again, a, err)
+		w.probed(gen, id, offset, boot, again, a, err)
 	})
 }
 
 // probed takes the answer to a probe behind held pull id. All but messages is
 // left to the held pull.
-func (w *Watch) probed(gen, id uint32, offset int64, again bool, a *remoting.Command, err error) {
+func (w *Watch) probed(gen, id uint32, offset int64, boot uint64, again bool, a *remoting.Command, err error) {
 	var r PullResult
 	if err == nil {
 		r, err = parsePull(a, w.lmq.Name, offset)
+		r.Boot = boot
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -165,10 +166,11 @@ func (w *Watch) probed(gen, id uint32, offset int64, again bool, a *remoting.Com
 }
 
 // answered takes the answer to held pull id.
-func (w *Watch) answered(gen, id uint32, offset int64, a *remoting.Command, err error) {
+func (w *Watch) answered(gen, id uint32, offset int64, boot uint64, a *remoting.Command, err error) {
 	var r PullResult
 	if err == nil {
 		r, err = parsePull(a, w.lmq.Name, offset)
+		r.Boot = boot
 	}
 	w.p.count(r, err)
 	w.mu.Lock()
@@ -196,6 +198,10 @@ func (w *Watch) answered(gen, id uint32, offset int64, a *remoting.Command, err 
 	case Retry:
 		w.offset = r.Next
 	case NoNew: // armed again
+		if r.Boot != w.boot {
+			r.Next = w.offset // brokers may say 0
+			w.takeLocked(r)
+		}
 	}
 	w.armLocked()
 }

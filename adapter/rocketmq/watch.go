@@ -1,6 +1,7 @@
 package rocketmq
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -11,7 +12,7 @@ type Sink interface {
 	// serve all watches, with no lock held: it must not block for long. r has
 	// Status Found, with messages in order, each offset at most once unless
 	// Resume went back; or OffsetMoved with no messages: the offset is outside
-	// Min..Max. With true the watch goes on at r.Next; with false it is paused
+	// Min..Max; or NoNew, if its Boot is not that of the answer before. With true the watch goes on at r.Next; with false it is paused
 	// until Resume. A Resume during the call wins over its result.
 	Pulled(r PullResult) (more bool)
 }
@@ -36,6 +37,8 @@ type Watch struct {
 	waiting    bool       // in the pump, parked or backing off
 	paused     bool
 	closed     bool
+	boot       uint64 // of the last answer that was handed on
+	link       *link
 	delivering bool        // the sink is being called, or queued to be
 	ready      *PullResult // to be delivered
 	failures   int
@@ -46,9 +49,10 @@ type Watch struct {
 // the LMQ to exist.
 func (c *Client) Watch(l LMQ, offset int64, sink Sink) *Watch {
 	w := &Watch{
-		p: c.puller, lmq: l, slot: c.cluster.link(l.Broker).pullSlot(l.Name), sink: sink,
+		p: c.puller, lmq: l, link: c.cluster.link(l.Broker), sink: sink,
 		offset: offset, active: time.Now(),
 	}
+	w.slot, w.boot = w.link.pullSlot(l.Name), math.MaxUint64 // the first answer is handed on
 	c.metrics.watches.Inc()
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -34,8 +34,8 @@ func ports(n int) ([]int, error) {
 	return list, nil
 }
 
-// begin starts an instance without waiting for it.
-func (b *bench) begin(prefix string, embedded bool) (*instance, error) {
+// begin starts an instance without waiting for it; env are further variables of it.
+func (b *bench) begin(prefix string, embedded bool, env ...string) (*instance, error) {
 	p, err := ports(2)
 	if err != nil {
 		return nil, err
@@ -47,12 +47,12 @@ func (b *bench) begin(prefix string, embedded bool) (*instance, error) {
 	i.cmd = exec.Command(b.bin)
 	i.cmd.Env = []string{
 		"PORT=" + strconv.Itoa(p[0]), "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=" + i.tcp, "METRICS_ADDR=main",
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_LEVEL=warn",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_LEVEL=warn", "TAKEOVER_BURST=0",
 	}
 	if !embedded {
 		i.cmd.Env = append(i.cmd.Env, "REDIS_URL="+b.redis, "NAMESRV_ADDR="+b.namesrv, "AUTH=anonymous", "REDIS_PREFIX="+prefix)
 	}
-	i.cmd.Env = append(i.cmd.Env, profileEnv()...)
+	i.cmd.Env = append(append(i.cmd.Env, profileEnv()...), env...)
 	i.cmd.Stdout, i.cmd.Stderr = i.log, i.log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return i, i.cmd.Start()
@@ -69,8 +69,8 @@ func profileEnv() (env []string) {
 }
 
 // run starts an instance and waits until it is ready.
-func (b *bench) run(prefix string) (*instance, error) {
-	i, err := b.begin(prefix, false)
+func (b *bench) run(prefix string, env ...string) (*instance, error) {
+	i, err := b.begin(prefix, false, env...)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,9 @@ func (i *instance) end() string {
 }
 
 func (i *instance) kill() {
+	if i.cmd.ProcessState != nil {
+		return
+	}
 	_ = i.cmd.Process.Kill()
 	_ = i.cmd.Wait()
 	i.log.Close()
@@ -111,9 +114,14 @@ func (i *instance) cpu() time.Duration {
 }
 
 // resident is the resident memory, bytes.
-func (i *instance) resident() int64 {
+func (i *instance) resident() int64 { return i.memory("VmRSS:") }
+
+// peak is the most that was ever resident, bytes.
+func (i *instance) peak() int64 { return i.memory("VmHWM:") }
+
+func (i *instance) memory(field string) int64 {
 	for line := range strings.Lines(i.proc("status")) {
-		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if v, ok := strings.CutPrefix(line, field); ok {
 			kb, _ := strconv.ParseInt(strings.Fields(v)[0], 10, 64)
 			return kb << 10
 		}

@@ -23,6 +23,7 @@ type bench struct {
 	seconds  time.Duration
 	idle     int
 	only     []string
+	verbose  bool
 	sequence int
 }
 
@@ -32,7 +33,8 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 5, "alternating runs of each row")
 	flag.DurationVar(&b.seconds, "time", 10*time.Second, "length of one measurement")
 	flag.IntVar(&b.idle, "idle", 3000, "idle clients")
-	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover")
+	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover, drain, flap, rotation, overload, redis")
+	flag.BoolVar(&b.verbose, "v", false, "name the commands that Redis was sent")
 	flag.Parse()
 	if *only != "" {
 		b.only = strings.Split(*only, ",")
@@ -59,6 +61,11 @@ func (b *bench) all() error {
 		{"fanout", b.fanout},
 		{"idle", b.idleClients},
 		{"takeover", b.takeover},
+		{"drain", b.drain},
+		{"flap", b.flap},
+		{"rotation", b.rotation},
+		{"overload", b.overload},
+		{"redis", b.redisCost},
 	} {
 		if len(b.only) > 0 && !slices.Contains(b.only, row.name) {
 			continue

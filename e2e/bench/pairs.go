@@ -18,8 +18,8 @@ type pair struct {
 	count    atomic.Int64
 }
 
-// pairs connects n of them.
-func (b *bench) pairs(addr string, n int) ([]*pair, func(), error) {
+// pairs connects n of them; expiry is that of the subscribers' sessions.
+func (b *bench) pairs(addr string, n int, expiry uint32) ([]*pair, func(), error) {
 	list := make([]*pair, n)
 	base := b.topic()
 	stop := func() {
@@ -33,7 +33,7 @@ func (b *bench) pairs(addr string, n int) ([]*pair, func(), error) {
 	for i := range list {
 		p := &pair{topic: fmt.Sprintf("%s/%d", base, i)}
 		var err error
-		p.sub, err = dial(addr, connectOptions{id: fmt.Sprintf("%s-s%d", base, i), got: p.got})
+		p.sub, err = dial(addr, connectOptions{id: fmt.Sprintf("%s-s%d", base, i), expiry: expiry, got: p.got})
 		if err == nil {
 			err = p.sub.subscribe(p.topic, 1)
 		}
@@ -84,7 +84,7 @@ func (b *bench) latencyOnce(n, rate int) ([]time.Duration, error) {
 		return nil, err
 	}
 	defer g.kill()
-	list, stop, err := b.pairs(g.tcp, n)
+	list, stop, err := b.pairs(g.tcp, n, 0)
 	defer stop()
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (b *bench) throughputOnce(n int) (rate, cpu float64, err error) {
 		return 0, 0, err
 	}
 	defer g.kill()
-	list, stop, err := b.pairs(g.tcp, n)
+	list, stop, err := b.pairs(g.tcp, n, 0)
 	if err != nil {
 		stop()
 		return 0, 0, err

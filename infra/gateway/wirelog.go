@@ -24,6 +24,8 @@ func brokerNames(list []rocketmq.Broker) []string {
 
 func (l messageLog) Brokers() []string { return brokerNames(l.c.Brokers()) }
 
+func (l messageLog) Boot(broker string) uint64 { return l.c.Boot(broker) }
+
 func (l messageLog) MaxOffsets(ctx context.Context, broker string, lmqs []string) ([]int64, error) {
 	refs := make([]rocketmq.LMQ, len(lmqs))
 	for i, name := range lmqs {
@@ -50,7 +52,7 @@ func (s sink) Pulled(r rocketmq.PullResult) bool { return s(batch(r)) }
 
 // batch turns a pull's answer into what deliver works with.
 func batch(r rocketmq.PullResult) deliver.Batch {
-	b := deliver.Batch{Next: r.Next, Min: r.Min, Max: r.Max, Moved: r.Status == rocketmq.OffsetMoved}
+	b := deliver.Batch{Next: r.Next, Min: r.Min, Max: r.Max, Moved: r.Status == rocketmq.OffsetMoved, Boot: r.Boot}
 	if len(r.Messages) > 0 {
 		b.Entries = make([]*deliver.Entry, len(r.Messages))
 	}

@@ -144,7 +144,8 @@ func decodeSubscription(value string) (s session.Subscription, err error) {
 	return s, d.done("subscription")
 }
 
-// encodeCursor: format, begin, next, number of ranges, (first, last)*, last store time, last key, filter, broker.
+// encodeCursor: format, begin, next, number of ranges, (first, last)*, last store time, last key, filter, broker, and
+// the latest store time of what is in the ranges, if it is known.
 func encodeCursor(c *session.Cursor) []byte {
 	e := encoder{format}
 	e.int(c.Begin)
@@ -158,6 +159,9 @@ func encodeCursor(c *session.Cursor) []byte {
 	e.string(c.LastKey)
 	e.string(c.Filter)
 	e.string(c.Broker)
+	if c.AckedTill > 0 {
+		e.int(c.AckedTill)
+	}
 	return e
 }
 
@@ -173,6 +177,9 @@ func decodeCursor(value string) (c session.Cursor, err error) {
 	}
 	c.LastStore = d.int()
 	c.LastKey, c.Filter, c.Broker = d.string(), d.string(), d.string()
+	if len(d.rest) > 0 {
+		c.AckedTill = d.int()
+	}
 	return c, d.done("cursor")
 }
 

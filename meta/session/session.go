@@ -59,6 +59,9 @@ type Cursor struct {
 	Acked     []Range // acknowledged offsets not below Next, ascending, disjoint, bounded
 	LastKey   string  // UNIQ_KEY of the message at Next-1, "" if unknown
 	LastStore int64   // its store time, ms
+	// AckedTill is the latest store time of the messages in Acked, ms, 0 if unknown: what stands at such an offset and was
+	// stored later is another message, in a queue that lost its end and has grown again.
+	AckedTill int64
 }
 
 // OutState says how far an outbound QoS 1 or 2 message got.
@@ -104,6 +107,7 @@ type AttachRequest struct {
 	Username   string        // for admin views
 	Address    string        // for admin views
 	Will       *Will         // of this connection, nil if it has none
+	Takeovers  int           // how many in quick succession are granted before Flapping; 0 = any number
 }
 
 // Owner is a connection that owned the session when another one attached.
