@@ -30,6 +30,9 @@ type Config struct {
 	ResponseInfo     string        // Response Information for 5.0 clients that ask for it; "" = none
 	Logger           *slog.Logger
 	Register         prometheus.Registerer
+
+	// Follow says of which clients each packet is logged, at debug level; nil: of none.
+	Follow func(clientID string) bool
 }
 
 func (c Config) withDefaults() Config {

@@ -26,6 +26,7 @@ func (c *client) handshake() bool {
 		c.bye(packet.ProtocolError, "first packet is not CONNECT")
 		return false
 	}
+	began := c.srv.now()
 	c.conn.Established()
 	c.version = connect.Version
 	connack, st, err := c.connect(connect)
@@ -45,6 +46,7 @@ func (c *client) handshake() bool {
 	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
 	c.attach(connect, st)
+	c.came(connect, st, began)
 	c.announce(st)
 	return true
 }
@@ -95,7 +97,7 @@ func (c *client) bye(code packet.ReasonCode, why string) {
 		level = slog.LevelDebug
 		c.srv.refuses(why)
 	}
-	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,
+	c.log(level, "connection refused", "code", code.String(), "reason", why, "user", c.user,
 		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
 	c.Close(code)
 }
@@ -120,6 +122,9 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 		c.id = "lmq-" + rand.Text()
 		assigned = c.id
 	}
+	if follow := c.srv.cfg.Follow; follow != nil {
+		c.follow = follow(c.id)
+	}
 	id, reply, err := c.authenticate(p)
 	if err != nil {
 		return nil, session.State{}, err
@@ -128,6 +133,7 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 	if err != nil {
 		return nil, session.State{}, err
 	}
+	c.user = id.Username
 	c.agree(p)
 	st, err := c.own(p, id.Username, will)
 	if err != nil {
@@ -211,7 +217,6 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.lose(0)
 	c.through()
 	c.online()
-	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }
 
 // announce does what the client need not wait for: wills of earlier connections are published, the previous owner is

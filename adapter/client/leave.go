@@ -47,7 +47,7 @@ func (c *client) leave(err error) {
 	c.moved()
 	c.out.finish(packet.Success, nil)
 	c.offline()
-	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.reason().String())
+	c.went(err)
 }
 
 // turnAway releases the session of a client that gets no CONNACK: it was taken over meanwhile, or is sent elsewhere, or

@@ -12,6 +12,7 @@ type metrics struct {
 	refusals *prometheus.CounterVec
 	held     prometheus.Counter
 	slows    *prometheus.CounterVec
+	life     lifeMetrics
 
 	takeovers, waited prometheus.Counter
 }
@@ -27,6 +28,7 @@ const (
 func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 	packets := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_packets_total", Help: "MQTT packets by direction and type."}, []string{"direction", "type"})
 	m := &metrics{refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_connects_refused_total", Help: "Connections refused before or at CONNECT, by reason."}, []string{"reason"})}
+	m.life = newLifeMetrics(r)
 	m.takeovers = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_takeovers_total", Help: "Connections accepted while another connection had their client id, here or elsewhere."})
 	m.waited = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_takeovers_held_total", Help: "Connections that had to wait since their client id was taken over too often."})
 	m.held = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_publishes_held_back_total", Help: "PUBLISHes that waited before they were taken, which holds their clients back by TCP."})

@@ -22,6 +22,7 @@ func (c *client) publish(p *packet.Publish) error {
 	if err := c.publishable(p); err != nil {
 		return c.refusePublish(p, err)
 	}
+	c.taken++
 	m := &message.Message{
 		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Properties: p.Properties,
 		BornMillis: time.Now().UnixMilli(),

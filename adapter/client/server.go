@@ -45,6 +45,7 @@ type Server struct {
 	start   time.Time // base of now
 	seed    maphash.Seed
 	undone  undone
+	conns   atomic.Uint64 // that were served
 	hand    hand
 	warned  atomic.Int64 // when warn last did, ns since start
 	refused refusals

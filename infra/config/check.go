@@ -111,6 +111,10 @@ func (c *Config) checkProxies(set map[string]string, wrong *Problems) {
 }
 
 func (c *Config) checkLog(set map[string]string, wrong *Problems) {
+	for _, pattern := range c.LogClients {
+		_, err := path.Match(pattern, "")
+		wrong.must(set, "LOG_CLIENTS", err == nil)
+	}
 	c.LogFormat = strings.ToLower(c.LogFormat)
 	wrong.must(set, "LOG_FORMAT", slices.Contains([]string{"", "json", "text"}, c.LogFormat))
 }

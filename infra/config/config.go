@@ -79,8 +79,9 @@ type Config struct {
 	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
 	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
 
-	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
-	LogFormat string     `env:"LOG_FORMAT"` // "json", "text", or "": text on a terminal, else json
+	LogLevel   slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogClients []string   `env:"LOG_CLIENTS"` // client ids and patterns of which everything is logged
+	LogFormat  string     `env:"LOG_FORMAT"`  // "json", "text", or "": text on a terminal, else json
 
 	TrustedProxies []netip.Prefix `env:"-"` // TRUSTED_PROXIES, single addresses as /32 or /128
 

@@ -294,6 +294,11 @@ var vars = []Var{
 		Accepts: "debug, info, warn or error", Java: "logback.xml",
 	},
 	{
+		Name: "LOG_CLIENTS", Default: "nobody",
+		Meaning: "clients of which everything is logged, each packet too, whatever `LOG_LEVEL` says: comma list of client ids and patterns such as `sensor-*`",
+		Accepts: "a comma list of client ids and patterns with * and ?",
+	},
+	{
 		Name: "LOG_FORMAT", Default: "`json`; `text` on a terminal",
 		Meaning: "`json` or `text`",
 		Accepts: "json or text", Java: "logback.xml",
