@@ -28,7 +28,8 @@ type rig struct {
 	log     *fakeLog
 	deliver *fakeDeliverer
 	verify  func(*access.Login) error
-	kind    string // of new connections
+	kind    string            // of new connections
+	refused packet.ReasonCode // what they are refused with
 	lease   fakeLease
 	srv     *Server
 	stop    func()
@@ -164,7 +165,7 @@ type peer struct {
 func (r *rig) dial(v packet.Version, deaf bool, on func(packet.Packet)) *peer {
 	near, far := net.Pipe()
 	p := &peer{
-		t: r.t, v: v, conn: near, far: &fakeConn{Conn: far, kind: r.kind}, out: make(chan []byte, 20000),
+		t: r.t, v: v, conn: near, far: &fakeConn{Conn: far, kind: r.kind, refused: r.refused}, out: make(chan []byte, 20000),
 		served: make(chan struct{}), ended: make(chan struct{}), on: on,
 	}
 	go func() { defer close(p.served); r.srv.Serve(p.far); _ = p.far.Close() }()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"lmqgate/adapter/rocketmq/remoting"
 )
 
@@ -63,6 +65,9 @@ func New(cfg Config) (*Client, error) {
 		c.sender = &directSender{c: c}
 	} else {
 		c.sender = newLibrarySender(c)
+	}
+	if cfg.Registerer != nil {
+		register(cfg.Registerer, prometheus.Collector(newLinkStates(c)))
 	}
 	return c, nil
 }

@@ -25,6 +25,7 @@ type metrics struct {
 	stalled       prometheus.Gauge
 	canaries      *prometheus.CounterVec // result
 	canarySeconds prometheus.Histogram
+	pullSeconds   prometheus.Histogram
 }
 
 // newMetrics registers with r, nil for none. Collectors that are registered
@@ -45,6 +46,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		sendErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: name("send_errors_total"), Help: "Sends that did not succeed.",
 		}, []string{"kind"}),
+		pullSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: name("pull_seconds"), Help: "Time that pulls took which do not wait for messages: of lagging cursors and of those that check their queue.",
+			Buckets: []float64{.0005, .001, .002, .004, .008, .016, .032, .064, .128, .256, .512, 1, 3, 10},
+		}),
 		probeFinds: prometheus.NewCounter(prometheus.CounterOpts{Name: name("probe_finds_total"), Help: "Messages waiting though the held pull was not woken."}),
 		reconnects: prometheus.NewCounter(prometheus.CounterOpts{Name: name("reconnects_total"), Help: "Connections to brokers made again."}),
 		overdue:    prometheus.NewCounter(prometheus.CounterOpts{Name: name("pulls_overdue_total"), Help: "Held pulls that were never answered."}),
@@ -69,6 +74,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.held, m.watches = register(r, m.held), register(r, m.watches)
 		m.connections, m.answers = register(r, m.connections), register(r, m.answers)
 		m.sendSeconds, m.sendErrors = register(r, m.sendSeconds), register(r, m.sendErrors)
+		m.pullSeconds = register(r, m.pullSeconds)
 		m.probeFinds, m.reconnects = register(r, m.probeFinds), register(r, m.reconnects)
 		m.overdue, m.topics = register(r, m.overdue), register(r, m.topics)
 		m.popsHeld, m.popAnswers = register(r, m.popsHeld), register(r, m.popAnswers)

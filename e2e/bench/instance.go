@@ -47,7 +47,7 @@ func (b *bench) begin(prefix string, embedded bool, env ...string) (*instance, e
 	i.cmd = exec.Command(b.bin)
 	i.cmd.Env = []string{
 		"PORT=" + strconv.Itoa(p[0]), "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=" + i.tcp, "METRICS_ADDR=main",
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_LEVEL=warn",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_LEVEL=warn", "TAKEOVER_BURST=0",
 	}
 	if !embedded {
 		i.cmd.Env = append(i.cmd.Env, "REDIS_URL="+b.redis, "NAMESRV_ADDR="+b.namesrv, "AUTH=anonymous", "REDIS_PREFIX="+prefix)

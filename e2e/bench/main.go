@@ -33,7 +33,7 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 5, "alternating runs of each row")
 	flag.DurationVar(&b.seconds, "time", 10*time.Second, "length of one measurement")
 	flag.IntVar(&b.idle, "idle", 3000, "idle clients")
-	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover")
+	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover, drain, flap, rotation, overload, redis")
 	flag.BoolVar(&b.verbose, "v", false, "name the commands that Redis was sent")
 	flag.Parse()
 	if *only != "" {
@@ -61,6 +61,10 @@ func (b *bench) all() error {
 		{"fanout", b.fanout},
 		{"idle", b.idleClients},
 		{"takeover", b.takeover},
+		{"drain", b.drain},
+		{"flap", b.flap},
+		{"rotation", b.rotation},
+		{"overload", b.overload},
 		{"redis", b.redisCost},
 	} {
 		if len(b.only) > 0 && !slices.Contains(b.only, row.name) {

@@ -184,6 +184,11 @@ var vars = []Var{
 		Accepts: "a number from 1 to 65535",
 	},
 	{
+		Name:    "TAKEOVER_BURST",
+		Meaning: "takeovers of one client id in quick succession, before further ones have to wait, up to 8 s each; 0 is any number",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
 		Name:    "RETAINED_MAX",
 		Meaning: "topics with a retained message, on all instances together; further ones are refused",
 		Accepts: "a number from 1 to 1000000000",
@@ -231,7 +236,7 @@ var vars = []Var{
 	{
 		Name: "MAX_CONNECTION_AGE", Default: "`0`; `55m` on Cloud Run",
 		Meaning: "close connections at about this age, with jitter; 0 is never",
-		Accepts: "0, or a duration from 10s to 8760h",
+		Accepts: "0, or a duration from 2s to 8760h",
 	},
 	{
 		Name:    "DRAIN_TIMEOUT",
@@ -287,6 +292,11 @@ var vars = []Var{
 		Name:    "LOG_LEVEL",
 		Meaning: "`debug`, `info`, `warn`, `error`",
 		Accepts: "debug, info, warn or error", Java: "logback.xml",
+	},
+	{
+		Name: "LOG_CLIENTS", Default: "nobody",
+		Meaning: "clients of which everything is logged, each packet too, whatever `LOG_LEVEL` says: comma list of client ids and patterns such as `sensor-*`",
+		Accepts: "a comma list of client ids and patterns with * and ?",
 	},
 	{
 		Name: "LOG_FORMAT", Default: "`json`; `text` on a terminal",

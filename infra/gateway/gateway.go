@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
@@ -45,7 +43,7 @@ type Gateway struct {
 	cfg  config.Config
 	out  io.Writer
 	log  *slog.Logger
-	reg  *prometheus.Registry
+	reg  *telemetry.Registry
 	id   string
 	fail *failpoint
 
@@ -68,6 +66,8 @@ type Gateway struct {
 	transport *transport.Server
 	memory    *overload.Watch
 	traffic   traffic
+	lapses    atomic.Int64 // times the lease had ended
+	kept      atomic.Int64 // retained messages, as the status topics last counted them; one more than that, 0: not yet
 	most      atomic.Int64 // clients at once, as figures saw it
 
 	http      *http.Server
@@ -110,11 +110,12 @@ func New(cfg config.Config, opt Options) (*Gateway, error) {
 	host, _ := os.Hostname()
 	g := &Gateway{
 		cfg: cfg, out: opt.Out,
-		log:    telemetry.NewLogger(opt.Err, telemetry.LogConfig{Level: cfg.LogLevel, Format: cfg.LogFormat}),
+		log:    telemetry.NewLogger(opt.Err, telemetry.LogConfig{Level: cfg.LogLevel, Format: cfg.LogFormat, Follow: cfg.LogClients}),
 		reg:    telemetry.NewRegistry(telemetry.ReadBuild()),
 		id:     fmt.Sprintf("%s-%s", host, rand.Text()[:8]),
 		failed: make(chan error, 4),
 	}
+	g.log = g.log.With("instance", g.id)
 	g.fail = newFailpoint(cfg.Failpoint)
 	return g, nil
 }
@@ -208,9 +209,11 @@ func (g *Gateway) assemble() error {
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
-		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
+		Follow: g.follow(), Logger: g.log, Register: g.reg,
 	})
-	g.lease.lapsed = g.clients.Lapsed
+	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
+	g.registerState()
 	g.memory = overload.New(overload.Config{
 		Limit: g.cfg.MemoryLimit, Shed: g.clients.Shed, Logger: g.log, Registerer: g.reg,
 	})
@@ -223,6 +226,14 @@ func orNone(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// burst is a number of which 0 means any, for a Config in which 0 means the default.
+func burst(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
