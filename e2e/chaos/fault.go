@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"lmqgate/e2e/history"
 )
 
 // Needs are what a fault cannot do without.
@@ -23,6 +25,8 @@ type Fault struct {
 	Needs Needs
 	// Loses says in words what may be lost by the fault's nature; mostly nothing.
 	Loses []string
+	// Excuses are the rules of history that what is lost may break.
+	Excuses []history.Rule
 	// Slow says that it takes about 20 s or more.
 	Slow bool
 	// Run disturbs the world, mends it and returns when every instance is ready again. It mends also when ctx ends early.

@@ -80,10 +80,16 @@ func (c *checker) parted(o *conn) fate {
 		return perhaps
 	case c.events[o.goodbye].Code == 0x04:
 		return once
-	case c.events[o.ended].Text != "closed": // by the server, in answer
+	case c.events[o.ended].Text != "closed", c.disturbed(o): // by the server, in answer
 		return perhaps
 	}
 	return nowhere
+}
+
+// disturbed tells whether a fault may have kept an instance from hearing a DISCONNECT.
+func (c *checker) disturbed(o *conn) bool {
+	from, to := c.events[o.goodbye].At-time.Second, c.events[o.ended].At
+	return slices.ContainsFunc(c.faults, func(i int) bool { return c.events[i].At >= from && c.events[i].At <= to })
 }
 
 // delayed is the fate of a will that waits for its client to return.

@@ -22,6 +22,7 @@ type index struct {
 	finals     map[string]int   // by topic, places of Retained
 	byTopic    map[string][]*sub
 	published  int
+	faults     []int
 	lostState  []int // places of Connected where a session was to be present
 }
 
@@ -246,6 +247,8 @@ func (x *index) message(i int, seq map[string]int) {
 		x.deliveries[e.Client] = append(x.deliveries[e.Client], i)
 	case Retained:
 		x.finals[e.Topic] = i
+	case Fault:
+		x.faults = append(x.faults, i)
 	case Quiet:
 		x.quiet = i
 	}
