@@ -65,12 +65,8 @@ func TestRealServers(t *testing.T) {
 		MaxConnectionAge: time.Hour, DrainTimeout: 8 * time.Second, MetricsAddr: "main", ProxyProtocol: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
-<<<<<<< HEAD
-		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, StatusInterval: time.Minute,
-=======
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
-		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, StatusInterval: time.Minute,
->>>>>>> main
+		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
