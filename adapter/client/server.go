@@ -46,6 +46,7 @@ type Server struct {
 	seed    maphash.Seed
 	undone  undone
 	hand    hand
+	budget  budget
 	warned  atomic.Int64 // when warn last did, ns since start
 	refused refusals
 
@@ -67,6 +68,7 @@ func NewServer(deps Deps, cfg Config) *Server {
 		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
 		seed: maphash.MakeSeed(),
 	}
+	s.budget.most = int64(s.cfg.OutBytes)
 	s.metrics = newMetrics(s.cfg.Register, s)
 	return s
 }
@@ -89,6 +91,7 @@ func (s *Server) Run(ctx context.Context) {
 			continue
 		}
 		s.look()
+		s.balance()
 		select {
 		case retrying <- struct{}{}:
 			go func() { s.retry(ctx); <-retrying }()

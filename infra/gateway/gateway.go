@@ -208,7 +208,7 @@ func (g *Gateway) assemble() error {
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
-		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = g.clients.Lapsed
 	g.memory = overload.New(overload.Config{
