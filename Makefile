@@ -84,8 +84,8 @@ lint: ## formatting, vet, staticcheck, module file, import rules
 	@GO='$(GO)' GOFUMPT='$(GOFUMPT)' STATICCHECK='$(STATICCHECK)' e2e/scripts/lint
 
 .PHONY: generate
-generate: ## the README's table of variables
-	@$(GO) generate ./infra/config
+generate: ## the README's table of variables and the table of metrics
+	@$(GO) generate ./infra/config ./infra/gateway
 
 .PHONY: ci
 ci: ## what runs for every change: lint, then all tests with real servers

@@ -42,7 +42,7 @@ func launch(t *testing.T, name, binary string, env []string) *instance {
 	i := &instance{t: t, name: name, mortal: slices.ContainsFunc(env, isFailpoint), log: newLogBuffer(), exited: make(chan struct{})}
 	i.cmd = exec.Command(binary)
 	i.cmd.Env = append(clean(os.Environ()), "PORT=0", "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=127.0.0.1:0", "METRICS_ADDR=main",
-		"LOG_FORMAT=json", "DRAIN_TIMEOUT=4s", "GORACE=halt_on_error=0")
+		"LOG_FORMAT=json", "DRAIN_TIMEOUT=4s", "TAKEOVER_BURST=0", "GORACE=halt_on_error=0")
 	i.cmd.Env = append(i.cmd.Env, env...)
 	i.cmd.Stdout, i.cmd.Stderr = i.log, i.log
 	i.cmd.SysProcAttr = dieWithParent()

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"lmqgate/adapter/packet"
 )
@@ -117,4 +119,91 @@ func TestCleanStart(t *testing.T) {
 			publisher.disconnect()
 		}
 	})
+}
+
+// TestTakeoverFrom: a client is served by another instance at once whatever has become of the one that had it: it lives,
+// it stands still, or it has just died. Nothing is lost, QoS 2 stays exactly once, and the old connection's will is published
+// once, or not at all if it has a delay and the session goes on.
+func TestTakeoverFrom(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, b backend) {
+		for _, state := range []string{"alive", "stalled", "dead"} {
+			t.Run(state, func(t *testing.T) {
+				t.Parallel()
+				takeoverFrom(t, start(t, 2, b), state)
+			})
+		}
+	})
+}
+
+func takeoverFrom(t *testing.T, f *fleet, state string) {
+	owner, other := f.instances[0], f.instances[1]
+	mourner := f.mourner(other)
+	type mortal struct {
+		id    string
+		clean bool
+		old   *wire
+	}
+	var mortals []mortal
+	var due []string
+	for n, name := range []string{"at-once", "at-once-clean", "delayed", "delayed-clean"} {
+		m := mortal{id: name, clean: n%2 == 1}
+		m.old = f.mortal(t, []string{owner.tcp, owner.ws()}[n%2], packet.V5, name, kept, delayed(uint32(n/2*3600)))
+		mortals = append(mortals, m)
+		if name != "delayed" {
+			due = append(due, name)
+		}
+	}
+	c := newCrowd(f, seeds(t, 1)[0], 2, 2, 3, scale(20, 40, 200))
+	var took []time.Duration
+	var stood time.Duration
+	c.publish(c.total()/3, func() {
+		c.mu.Lock()
+		c.places = []*instance{other}
+		c.mu.Unlock()
+		began := time.Now()
+		switch state {
+		case "stalled":
+			owner.pause()
+		case "dead":
+			owner.kill()
+		}
+		for _, m := range mortals {
+			w := dialed(t, other.tcp, packet.V5)
+			w.connect(t, packet.Connect{ClientID: f.first + "-" + m.id, CleanStart: m.clean, Properties: packet.ConnectProperties{SessionExpiry: 3600}})
+		}
+		for n, d := range c.all() {
+			at := time.Now()
+			if err := d.connect([]string{other.tcp, other.ws()}[n%2]); err != nil { // while the owner is as it is
+				t.Errorf("%s: %v", d.id, err)
+			}
+			took = append(took, time.Since(at))
+		}
+		if state == "stalled" {
+			stood = time.Since(began)
+			owner.resume()
+		}
+	})
+	for _, m := range mortals {
+		var codes []packet.ReasonCode
+		for _, p := range m.old.wantEnd(t) {
+			if d, ok := p.(*packet.Disconnect); ok {
+				codes = append(codes, d.Code)
+			}
+		}
+		switch {
+		case state == "dead":
+			if len(codes) > 0 {
+				t.Errorf("%s: told %v by the dead", m.id, codes)
+			}
+		case stood > 8*time.Second: // its lease may have ended
+		case len(codes) != 1 || codes[0] != packet.SessionTakenOver:
+			t.Errorf("%s: the old connection was told %v", m.id, codes)
+		}
+	}
+	c.check()
+	f.lastWill(t, mourner, &due)
+	eachWill(t, mourner, due)
+	slices.Sort(took)
+	t.Logf("owner %s: CONNECT to CONNACK p50 %v, most %v, of %d", state, took[len(took)/2], took[len(took)-1], len(took))
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math"
 	"sync/atomic"
 	"time"
@@ -20,6 +19,10 @@ type client struct {
 	out  output
 
 	id        string
+	user      string        // whom it was authenticated as
+	number    uint64        // of this connection, on this instance
+	since     int64         // when the session was attached, ns since Server.start
+	follow    bool          // its packets are logged
 	epoch     session.Epoch // 0 until the session is attached
 	expiry    time.Duration // session expiry interval agreed on; over 0 the session is persistent
 	maxPacket int           // bytes that the client accepts in one packet, 0 = any number
@@ -49,6 +52,7 @@ type client struct {
 	in      atomic.Pointer[inbound] // made by the first packet that needs it; others may look
 	filters filterSet
 	goodbye *packet.Disconnect
+	taken   uint64 // PUBLISHes that were handled
 
 	left chan struct{} // protected by Server.mu; closed when a client that said goodbye is forgotten
 }
@@ -79,7 +83,7 @@ func (s *Server) Serve(conn Conn) {
 
 //go:noinline
 func (s *Server) newClient(conn Conn) *client {
-	c := &client{srv: s, conn: conn}
+	c := &client{srv: s, conn: conn, number: s.conns.Add(1)}
 	c.dec = packet.NewDecoder((*reader)(c), min(s.cfg.MaxPacketSize, mostConnect))
 	c.out.c = c
 	return c
@@ -106,13 +110,16 @@ func (c *client) read() error {
 func (c *client) take(p packet.Packet) error {
 	c.seen.Store(busy)
 	switch {
-	case c.ending.begun():
+	case c.ending.begun(), c.given():
 		c.part(p)
 		return errClosing
 	case !c.srv.deps.Lease.Valid():
 		return &packet.Error{Code: packet.ServerBusy, Msg: "this instance has lost contact to its session store"}
 	}
 	c.srv.metrics.received(p.Type())
+	if c.follow {
+		c.packetIn(p)
+	}
 	if err := packet.CheckFromClient(p); err != nil {
 		return err
 	}
@@ -210,7 +217,3 @@ func (c *client) Version() packet.Version { return c.version }
 
 // MaxPacket implements Link.
 func (c *client) MaxPacket() int { return c.maxPacket }
-
-func (c *client) log(l slog.Level, msg string, args ...any) {
-	c.srv.cfg.Logger.Log(context.Background(), l, msg, append([]any{"client_id", c.id, "epoch", uint64(c.epoch)}, args...)...)
-}

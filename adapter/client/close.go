@@ -50,6 +50,11 @@ func (c *client) end(code packet.ReasonCode, why string) bool {
 // halt lets the reading goroutine go if it waits for something other than the client.
 func (c *client) halt(code packet.ReasonCode) {
 	c.ending.begin(code)
+	c.interrupt()
+}
+
+// interrupt wakes the reading goroutine from what it waits for.
+func (c *client) interrupt() {
 	if stop := c.stop.Load(); stop != nil {
 		(*stop)()
 	}
@@ -64,7 +69,7 @@ func (c *client) during(fn func(ctx context.Context)) {
 	defer cancel()
 	c.stop.Store(&cancel)
 	defer c.stop.Store(nil)
-	if c.ending.begun() {
+	if c.ending.begun() || c.given() {
 		cancel()
 	}
 	fn(ctx)
@@ -103,11 +108,21 @@ func (c *client) reason() packet.ReasonCode {
 // client of a connection that this side gave up, for reasons that are not the client's, is expected elsewhere; any other
 // end publishes it [MQTT-3.1.2-8].
 func (c *client) parting() session.Parting {
-	switch c.reason() {
-	case packet.NormalDisconnection:
+	code := c.reason()
+	switch {
+	case code == packet.NormalDisconnection:
 		return session.PartingClean
-	case packet.ServerShuttingDown, packet.UseAnotherServer, packet.ServerMoved, packet.ServerBusy, packet.ServerUnavailable:
+	case elsewhere(code):
 		return session.PartingMoved
 	}
 	return session.PartingLost
+}
+
+// elsewhere reports whether a connection that ends with the code is given up for reasons of this side.
+func elsewhere(code packet.ReasonCode) bool {
+	switch code {
+	case packet.ServerShuttingDown, packet.UseAnotherServer, packet.ServerMoved, packet.ServerBusy, packet.ServerUnavailable:
+		return true
+	}
+	return false
 }

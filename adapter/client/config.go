@@ -16,6 +16,7 @@ type Config struct {
 	KeepAliveMax     time.Duration // granted to 5.0 clients, default 300 s
 	SessionExpiryMax time.Duration // default 168 h, negative: sessions end with their connections
 	MaxSubscriptions int           // per client, default 1,000
+	Takeovers        int           // of one client id in quick succession before the next has to wait; default 5, negative: any number
 	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
 	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
 	Redis            time.Duration // bound on one call of the session store, default 5 s
@@ -30,6 +31,11 @@ type Config struct {
 	ResponseInfo     string        // Response Information for 5.0 clients that ask for it; "" = none
 	Logger           *slog.Logger
 	Register         prometheus.Registerer
+
+	// Follow says of which clients each packet is logged, at debug level; nil: of none.
+	Follow func(clientID string) bool
+	// Trace is told of every CONNECT that was answered and returns a trace id for the log, "" = none; nil: it is not wanted.
+	Trace func(Connected) string
 }
 
 func (c Config) withDefaults() Config {
@@ -48,6 +54,9 @@ func (c Config) withDefaults() Config {
 	def(&c.InFlight, 128)
 	def(&c.MaxSubscriptions, 1000)
 	def(&c.TopicAliases, 32)
+	if c.Takeovers == 0 {
+		c.Takeovers = 5
+	}
 	def(&c.InHand, 20_000)
 	def(&c.InHandBytes, 128<<20)
 	def(&c.OutBytes, 256<<20)

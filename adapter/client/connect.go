@@ -26,11 +26,15 @@ func (c *client) handshake() bool {
 		c.bye(packet.ProtocolError, "first packet is not CONNECT")
 		return false
 	}
+	began := c.srv.now()
 	c.conn.Established()
 	c.version = connect.Version
 	connack, st, err := c.connect(connect)
 	if err != nil {
 		c.refuse(err)
+		code := packet.UnspecifiedError
+		errors.As(err, &code)
+		c.trace(connect, code, false, began)
 		return false
 	}
 	switch {
@@ -45,6 +49,7 @@ func (c *client) handshake() bool {
 	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
 	c.attach(connect, st)
+	c.came(connect, st, began)
 	c.announce(st)
 	return true
 }
@@ -95,7 +100,7 @@ func (c *client) bye(code packet.ReasonCode, why string) {
 		level = slog.LevelDebug
 		c.srv.refuses(why)
 	}
-	c.srv.cfg.Logger.Log(context.Background(), level, "connection refused", "client_id", c.id, "reason", why,
+	c.log(level, "connection refused", "code", code.String(), "reason", why, "user", c.user,
 		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
 	c.Close(code)
 }
@@ -120,6 +125,9 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 		c.id = "lmq-" + rand.Text()
 		assigned = c.id
 	}
+	if follow := c.srv.cfg.Follow; follow != nil {
+		c.follow = follow(c.id)
+	}
 	id, reply, err := c.authenticate(p)
 	if err != nil {
 		return nil, session.State{}, err
@@ -128,6 +136,7 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 	if err != nil {
 		return nil, session.State{}, err
 	}
+	c.user = id.Username
 	c.agree(p)
 	st, err := c.own(p, id.Username, will)
 	if err != nil {
@@ -163,33 +172,37 @@ func (c *client) acceptable(p *packet.Connect) error {
 // own takes the session from whoever holds it: one round trip, nobody elsewhere is waited for (decision 5). The call is
 // not cut short when the connection closes, so that its outcome is known.
 func (c *client) own(p *packet.Connect, username string, will *session.Will) (session.State, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
-	defer cancel()
-	if err := c.srv.arrive(ctx, c); err != nil {
+	if err := c.arrive(); err != nil {
 		return session.State{}, err
 	}
-	st, err := c.srv.deps.Sessions.Attach(ctx, session.AttachRequest{
+	st, err := c.takeOver(session.AttachRequest{
 		ClientID: c.id, Instance: c.srv.cfg.Instance, CleanStart: p.CleanStart, Expiry: c.expiry,
 		Protocol: byte(p.Version), Username: username, Address: c.conn.RemoteIP().String(),
-		Will: will,
+		Will: will, Takeovers: max(c.srv.cfg.Takeovers, 0),
 	})
 	if err != nil {
 		c.srv.turnBack(c)
-		if errors.Is(err, session.ErrWills) { // nothing has changed
-			return st, reject(packet.QuotaExceeded, "too many wills of this client identifier wait to be published")
-		}
-		c.srv.undone.add(c.id, leftover{looks: looks})
-		c.srv.warn("attaching a session failed", "client_id", c.id, "error", err)
-		if errors.Is(err, session.ErrFormat) {
-			return st, reject(packet.UnspecifiedError, "the stored session was written by a newer version")
-		}
-		return st, reject(packet.ServerUnavailable, "sessions are unavailable, try again")
+		return st, c.unattached(err)
 	}
 	c.epoch = st.Epoch
+	if st.Previous != nil {
+		c.srv.metrics.takeovers.Inc()
+	}
 	if old := c.srv.claim(c); old != nil {
 		old.Close(packet.SessionTakenOver) // [MQTT-3.1.4-3]
 	}
 	return st, nil
+}
+
+// arrive waits for the client's turn on this instance.
+func (c *client) arrive() error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
+	defer cancel()
+	if err := c.srv.arrive(ctx, c); err != nil {
+		return err
+	}
+	c.srv.precede(ctx, c.id)
+	return nil
 }
 
 // attach starts serving the session.
@@ -207,7 +220,6 @@ func (c *client) attach(p *packet.Connect, st session.State) {
 	c.lose(0)
 	c.through()
 	c.online()
-	c.log(slog.LevelDebug, "connected", "session_present", st.Present, "version", c.version.String(), "transport", c.conn.Kind())
 }
 
 // announce does what the client need not wait for: wills of earlier connections are published, the previous owner is
@@ -234,7 +246,7 @@ func (c *client) lost(err error) {
 		c.Close(packet.SessionTakenOver)
 		return
 	}
-	if c.end(packet.ServerBusy, "the session cannot be written") {
+	if c.giveUp(packet.ServerBusy, "the session cannot be written") {
 		c.log(slog.LevelWarn, "session cannot be written", "error", err)
 	}
 }

@@ -10,7 +10,7 @@
 //	login.go      who the client is, and what it may do
 //	enhanced.go   AUTH: enhanced authentication and re-authentication
 //	will.go       the will, and what becomes of it at the end of the connection
-//	claim.go      one connection of a client id on this instance
+//	claim.go      one connection of a client id on this instance; hold.go what it waits for
 //	client.go     the packets of an attached client
 //	publish.go    PUBLISH: topic, alias, permission, outcome
 //	inbound.go    places in flight; ack.go acknowledgements, in the order of ackqueue.go

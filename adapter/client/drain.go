@@ -28,14 +28,14 @@ func (s *Server) Drain(ctx context.Context, code packet.ReasonCode, over time.Du
 	case <-s.released():
 		return nil
 	case <-ctx.Done():
-		left := s.held()
+		left := s.Held()
 		s.closeAll(code)
 		return fmt.Errorf("%d sessions were not released: %w", left, context.Cause(ctx))
 	}
 }
 
-// held is the number of sessions that are not released.
-func (s *Server) held() int {
+// Held is the number of sessions that this instance has or is being given.
+func (s *Server) Held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.staying

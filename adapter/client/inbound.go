@@ -78,7 +78,7 @@ func (in *inbound) enter(p *packet.Publish) error {
 		if in.count < most && in.acks < maxAcks && (in.count == 0 || in.bytes+len(p.Payload) <= bytes) {
 			break
 		}
-		if in.c.ending.begun() {
+		if in.c.ending.begun() || in.c.given() {
 			return errClosing
 		}
 		if !waited {
@@ -87,7 +87,7 @@ func (in *inbound) enter(p *packet.Publish) error {
 		}
 		in.wait()
 	}
-	if in.c.ending.begun() {
+	if in.c.ending.begun() || in.c.given() {
 		return errClosing
 	}
 	in.count++

@@ -21,6 +21,8 @@ func (c *client) leave(err error) {
 		c.srv.leaving(c)
 		c.out.mute()
 		c.halt(packet.Success)
+	case c.given(), errors.As(err, &code) && elsewhere(code): // told when the session is released
+		c.giveUp(code, words(err))
 	case c.moving.Load() != nil && errors.Is(err, os.ErrDeadlineExceeded):
 		if in := c.in.Load(); in != nil {
 			in.quiet()
@@ -45,7 +47,7 @@ func (c *client) leave(err error) {
 	c.moved()
 	c.out.finish(packet.Success, nil)
 	c.offline()
-	c.log(slog.LevelDebug, "disconnected", "reason", err, "code", c.reason().String())
+	c.went(err)
 }
 
 // turnAway releases the session of a client that gets no CONNACK: it was taken over meanwhile, or is sent elsewhere, or

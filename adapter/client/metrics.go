@@ -12,6 +12,9 @@ type metrics struct {
 	refusals *prometheus.CounterVec
 	held     prometheus.Counter
 	slows    *prometheus.CounterVec
+	life     lifeMetrics
+
+	takeovers, waited prometheus.Counter
 }
 
 // Why a client was disconnected for being too slow: the values of the label "reason".
@@ -25,6 +28,9 @@ const (
 func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 	packets := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_packets_total", Help: "MQTT packets by direction and type."}, []string{"direction", "type"})
 	m := &metrics{refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_connects_refused_total", Help: "Connections refused before or at CONNECT, by reason."}, []string{"reason"})}
+	m.life = newLifeMetrics(r)
+	m.takeovers = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_takeovers_total", Help: "Connections accepted while another connection had their client id, here or elsewhere."})
+	m.waited = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_takeovers_held_total", Help: "Connections that had to wait since their client id was taken over too often."})
 	m.held = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_publishes_held_back_total", Help: "PUBLISHes that waited before they were taken, which holds their clients back by TCP."})
 	m.slows = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_slow_clients_total", Help: "Clients disconnected because they were too slow, by reason."}, []string{"reason"})
 	for _, reason := range []string{slowWrite, slowAnswers, slowMemory, slowPacket} {
@@ -38,7 +44,7 @@ func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 		r.MustRegister(m.held, m.slows, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lmqgate_client_bytes_waiting", Help: "Bytes that wait for clients to read them, or for the log to take them.",
 		}, s.waiting))
-		r.MustRegister(packets, m.refusals, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		r.MustRegister(packets, m.refusals, m.takeovers, m.waited, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lmqgate_clients", Help: "MQTT clients connected to this instance.",
 		}, func() float64 { return float64(s.Len()) }))
 	}

@@ -14,9 +14,10 @@ const (
 
 // move is what a client that is sent elsewhere is told once its session is released.
 type move struct {
-	code packet.ReasonCode
-	why  string
-	late *time.Timer
+	code  packet.ReasonCode
+	why   string
+	quick bool // nothing of it is handled any more
+	late  *time.Timer
 }
 
 // move sends the client elsewhere for no fault of its own, without blocking. For a moment more its packets are handled,
@@ -25,15 +26,40 @@ type move struct {
 // make a will without delay due [MQTT-3.1.4-3]. A store that does not answer delays this by moveTime at most. Any other
 // reason to close goes ahead of it.
 func (c *client) move(code packet.ReasonCode, why string) {
-	if c.ending.begun() || c.moving.Load() != nil {
-		return
+	if c.depart(&move{code: code, why: why}) {
+		_ = c.conn.SetReadDeadline(time.Now().Add(lastCall))
 	}
-	m := &move{code: code, why: why, late: time.AfterFunc(moveTime, func() { c.end(code, why) })}
+}
+
+// giveUp is move for a client that cannot be served any more: no packet of it is handled from now on, and none is sent but
+// the last one. It reports whether it was the first reason to close.
+func (c *client) giveUp(code packet.ReasonCode, why string) bool {
+	if !c.depart(&move{code: code, why: why, quick: true}) {
+		return !c.given() && c.end(code, why) // one that is moving already cannot wait any more
+	}
+	c.out.mute()
+	c.interrupt()
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	return true
+}
+
+// depart notes why the client goes, unless it is going already.
+func (c *client) depart(m *move) bool {
+	if c.ending.begun() || c.moving.Load() != nil {
+		return false
+	}
+	m.late = time.AfterFunc(moveTime, func() { c.end(m.code, m.why) })
 	if !c.moving.CompareAndSwap(nil, m) {
 		m.late.Stop()
-		return
+		return false
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(lastCall))
+	return true
+}
+
+// given reports whether giveUp was called.
+func (c *client) given() bool {
+	m := c.moving.Load()
+	return m != nil && m.quick
 }
 
 // moved tells a client that is sent elsewhere to go. Its session is released.

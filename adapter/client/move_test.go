@@ -232,3 +232,34 @@ func TestMovedCrowd(t *testing.T) {
 		}
 	})
 }
+
+// TestGivenUp: a client that cannot be served any more is told when its session is released too, so that its will does not
+// become due when it connects elsewhere at once; nothing of it is handled meanwhile.
+func TestGivenUp(t *testing.T) {
+	for name, do := range map[string]func(*rig, *peer){
+		"a publish fails": func(r *rig, p *peer) {
+			r.log.verdict = func(*message.Message) (time.Duration, bool, error) { return 0, false, message.ErrUnavailable }
+			p.send(pub(1, 1, "t", ""))
+		},
+		"lapsed":           func(r *rig, _ *peer) { r.srv.Lapsed() },
+		"lease is over":    func(r *rig, p *peer) { r.lease.lapsed.Store(true); p.send(&packet.Pingreq{}) },
+		"session unstored": func(r *rig, _ *peer) { r.srv.all()[0].lost(session.ErrUnavailable) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, Config{}, func(t *testing.T, r *rig) {
+				r.store.onDetach = later(time.Second)
+				p := r.dial(v5, false, nil).send(connect(v5, "c", lasting))
+				p.want("CONNACK 00")
+				do(r, p)
+				synctest.Wait()
+				p.send(&packet.Pingreq{}, pub(1, 2, "t", ""))
+				r.deliver.last().link.Send(pub(0, 0, "t", "dropped"))
+				time.Sleep(990 * time.Millisecond)
+				p.want("")
+				time.Sleep(20 * time.Millisecond)
+				p.want("DISCONNECT 89, closed 89")
+				equal(t, "partings", r.store.parted(), []string{"c moved"})
+			})
+		})
+	}
+}

@@ -37,6 +37,7 @@ type output struct {
 	ended   bool              // no more bytes are taken
 	closing bool              // the stream is closed behind those that wait
 	bye     packet.ReasonCode // then: why
+	sent    uint64            // PUBLISHes that were gathered
 	most    uint16            // topic aliases that the client takes; set before the session is attached
 	idle    chan struct{}     // made by wait, closed when the last goroutine ends
 	aliases *aliases          // made by the first delivery, if most is not 0
@@ -53,6 +54,10 @@ func (c *client) SendDelivery(t *packet.Template, d packet.Delivery) {
 	if o.open() {
 		o.alias(t, &d)
 		c.srv.metrics.transmitted(packet.PUBLISH)
+		o.sent++
+		if c.follow {
+			c.deliveryOut(d)
+		}
 		o.gathered(t.Append(*o.buf, d))
 	}
 }
@@ -73,6 +78,9 @@ func (o *output) add(p packet.Packet) error {
 	b, err := packet.AppendWithin(*o.buf, p, o.c.version, uint32(o.c.maxPacket))
 	if err == nil {
 		o.c.srv.metrics.transmitted(p.Type())
+		if o.c.follow {
+			o.c.packetOut(p, len(b)-len(*o.buf))
+		}
 		o.answers += len(b) - len(*o.buf)
 		o.gathered(b)
 		return nil

@@ -22,6 +22,7 @@ func (c *client) publish(p *packet.Publish) error {
 	if err := c.publishable(p); err != nil {
 		return c.refusePublish(p, err)
 	}
+	c.taken++
 	m := &message.Message{
 		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Properties: p.Properties,
 		BornMillis: time.Now().UnixMilli(),
@@ -97,14 +98,15 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 		}
 		return c.failed(packet.QuotaExceeded, "the message was published but not retained")
 	case errors.Is(err, message.ErrRefused):
-		c.srv.warn("a message was refused", "client_id", c.id, "error", err)
+		c.srv.warn("a message was refused for good", "client_id", c.id, "error", err)
 		if c.version == packet.V5 {
 			return c.failed(packet.ImplementationSpecificError, "RocketMQ does not take this message as it is")
 		}
-		c.end(packet.ImplementationSpecificError, "")
-		return 0, "", false
+		// Before 5.0 the choice is to acknowledge or to close (3.1.1: [MQTT-3.3.5-2]). A client whose connection is closed
+		// sends the message again, with whatever stands behind it, and is refused again, without end.
+		return packet.Success, "", true
 	}
-	if c.end(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
+	if c.giveUp(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
 		c.srv.warn("publish failed, closing the connection", "client_id", c.id, "error", err)
 	}
 	return 0, "", false

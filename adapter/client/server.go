@@ -45,6 +45,7 @@ type Server struct {
 	start   time.Time // base of now
 	seed    maphash.Seed
 	undone  undone
+	conns   atomic.Uint64 // that were served
 	hand    hand
 	budget  budget
 	warned  atomic.Int64 // when warn last did, ns since start
@@ -87,7 +88,7 @@ func (s *Server) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		if !s.deps.Lease.Valid() {
-			s.closeAll(packet.ServerBusy)
+			s.giveUpAll()
 			continue
 		}
 		s.look()
@@ -148,7 +149,13 @@ func (s *Server) now() int64 { return int64(time.Since(s.start)) }
 
 // Lapsed closes all clients because the lease of the instance had ended, if only for a moment. When it returns, no packet
 // of theirs is handled any more.
-func (s *Server) Lapsed() { s.closeAll(packet.ServerBusy) }
+func (s *Server) Lapsed() { s.giveUpAll() }
+
+func (s *Server) giveUpAll() {
+	for _, c := range s.all() {
+		c.giveUp(packet.ServerBusy, "this instance has lost contact to its session store")
+	}
+}
 
 func (s *Server) closeAll(code packet.ReasonCode) {
 	for _, c := range s.all() {

@@ -108,7 +108,7 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 		c.unpass()
 	}
 	c.boot = f.batch.Boot
-	c.q.checked()
+	c.q.checked(f.batch.Max)
 	c.skip(f.next)
 	c.behind = f.more || f.batch.Next < f.batch.Max
 	if len(f.batch.Entries) > 0 {

@@ -45,6 +45,7 @@ func (s *Session) step(c *cursor, e *Entry) bool {
 	case r.owner == c:
 		if !s.deliver(c, e, r) {
 			c.place = atBlocked
+			s.hub.metrics.stalls.Inc()
 			s.blocked.push(c)
 			return false
 		}

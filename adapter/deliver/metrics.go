@@ -16,6 +16,8 @@ type metrics struct {
 	tooOld      prometheus.Counter
 	expired     prometheus.Counter
 	gone        prometheus.Counter
+	stalls      prometheus.Counter
+	reads       [readReset + 1]prometheus.Counter // by reading
 	resets      prometheus.Counter
 	catchUps    prometheus.Counter
 	retained    prometheus.Counter
@@ -31,13 +33,22 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
+	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "lmqgate_deliveries_dropped_total",
+		Help: "Messages that a client was not sent, by cause: larger than its Maximum Packet Size (too_large), no PUBLISH can carry it (unencodable), Message Expiry Interval passed (expired), removed by RocketMQ's retention before they were read (log_expired), sent unacknowledged and not to be read back (gone).",
+	}, []string{"cause"})
+	ring := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "lmqgate_ring_reads_total",
+		Help: "Looks of cursors into the messages kept in memory: found, at the end of the queue (wait), behind what is kept (behind, a pull follows), or the queue was reset.",
+	}, []string{"result"})
 	m := &metrics{
 		redelivered: counter("lmqgate_redeliveries_total", "Messages sent again with DUP after a reconnect."),
-		tooLarge:    counter("lmqgate_deliveries_too_large_total", "Messages not sent because they exceed the client's Maximum Packet Size."),
-		unencodable: counter("lmqgate_deliveries_unencodable_total", "Messages not sent because they cannot be written as a PUBLISH."),
-		tooOld:      counter("lmqgate_deliveries_expired_total", "Messages not sent because their Message Expiry Interval had passed."),
-		expired:     counter("lmqgate_log_expired_messages_total", "Messages that RocketMQ's retention removed before a session had read them."),
-		gone:        counter("lmqgate_redeliveries_gone_total", "Unacknowledged messages that could not be read back from the log."),
+		tooLarge:    drops.WithLabelValues("too_large"),
+		unencodable: drops.WithLabelValues("unencodable"),
+		tooOld:      drops.WithLabelValues("expired"),
+		expired:     drops.WithLabelValues("log_expired"),
+		gone:        drops.WithLabelValues("gone"),
+		stalls:      counter("lmqgate_window_stalls_total", "Times a subscription had to wait because as many messages as the client takes were unacknowledged."),
 		resets:      counter("lmqgate_queue_resets_total", "Cursors that found their queue reset or rolled back and went by store time."),
 		catchUps:    counter("lmqgate_catch_up_pulls_total", "Pulls made for one lagging cursor."),
 		retained:    counter("lmqgate_retained_deliveries_total", "Retained messages sent for new subscriptions."),
@@ -56,6 +67,9 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		unnoted:  counter("lmqgate_shared_unnoted_total", "QoS 2 messages of earlier connections whose end could not be noted: they may be delivered twice."),
 		replaced: counter("lmqgate_shared_groups_replaced_total", "Groups that the registry had lost and that were begun anew meanwhile."),
 	}
+	for i, l := range []string{"found", "wait", "behind", "reset"} {
+		m.reads[i] = ring.WithLabelValues(l)
+	}
 	byQoS := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_deliveries_total", Help: "Messages sent to clients."}, []string{"qos"})
 	for i, l := range []string{"0", "1", "2"} {
 		m.deliveries[i] = byQoS.WithLabelValues(l)
@@ -66,7 +80,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 	if r != nil {
 		r.MustRegister(m.shared.popped, m.shared.returned, m.shared.lapsed, m.shared.replaced, m.shared.owned, m.shared.unnoted,
 			gauge("lmqgate_shared_groups", "Groups of shared subscriptions that have members on this instance.", func() float64 { return float64(len(h.allShares())) }))
-		r.MustRegister(byQoS, m.latency, m.redelivered, m.tooLarge, m.unencodable, m.tooOld, m.expired, m.gone, m.resets, m.catchUps, m.retained, m.walkErrors,
+		r.MustRegister(newSurveyor(h), drops, ring, byQoS, m.latency, m.redelivered, m.stalls, m.resets, m.catchUps, m.retained, m.walkErrors,
 			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {
 				h.mu.Lock()
 				defer h.mu.Unlock()

@@ -17,6 +17,7 @@ type queue struct {
 	bytes   int        // of the ring's entries
 	from    int64
 	to      int64  // where the watch reads next
+	top     int64  // the queue's end as a pull told it last
 	last    mark   // of the message at to-1
 	boot    uint64 // the broker's when that was seen last
 	resets  int    // times the queue turned out to be reset or rolled back
@@ -39,6 +40,12 @@ const (
 
 // read returns what stands at offset next, or notes the cursor for being woken. The entries must not be changed.
 func (q *queue) read(c *cursor, next int64) ([]*Entry, reading) {
+	entries, result := q.look(c, next)
+	q.hub.metrics.reads[result].Inc()
+	return entries, result
+}
+
+func (q *queue) look(c *cursor, next int64) ([]*Entry, reading) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if c.resets != q.resets {
@@ -112,6 +119,7 @@ func (q *queue) pulled(b Batch, seen int) bool {
 		q.mu.Unlock()
 		return false
 	}
+	q.top = b.Max
 	more := false
 	switch {
 	case b.Moved && q.to > b.Max: // reset or rolled back
@@ -156,7 +164,7 @@ func (q *queue) rouse() []*cursor {
 func (q *queue) restart() {
 	q.drop(0)
 	q.resets++
-	q.from, q.to, q.held = 0, 0, false
+	q.from, q.to, q.top, q.held = 0, 0, 0, false
 	q.last, q.boot = mark{}, 0
 	if q.watch != nil {
 		q.watch.Close()
@@ -177,10 +185,11 @@ func (q *queue) reset(c *cursor) {
 	q.hub.wakeAll(woken)
 }
 
-// checked is told by a cursor that found the queue to be the one it knew.
-func (q *queue) checked() {
+// checked is told by a cursor that found the queue to be the one it knew, and its end there, 0 if that was not told.
+func (q *queue) checked(top int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.top = max(q.top, top)
 	q.idle = q.now()
 }
 

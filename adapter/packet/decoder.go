@@ -75,6 +75,16 @@ func (d *Decoder) Next() (Packet, error) {
 	return p, nil
 }
 
+// Peek waits until a byte of the next packet is there. A failure of the reader is not remembered: after one that passes,
+// such as a deadline, Next goes on.
+func (d *Decoder) Peek() error {
+	if d.err != nil {
+		return d.err
+	}
+	_, err := d.r.Peek(1)
+	return err
+}
+
 func (d *Decoder) next() (Packet, error) {
 	first, err := d.r.ReadByte()
 	if err == io.EOF {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"lmqgate/adapter/rocketmq/remoting"
 )
 
@@ -21,6 +23,7 @@ type Client struct {
 	poppers  *poppers
 	acker    *acker
 	returner *returner
+	canaries *canaries
 	topics   *topics
 	sender   sender
 	asking   chan struct{} // semaphore of offset calls
@@ -56,11 +59,15 @@ func New(cfg Config) (*Client, error) {
 	c.poppers = newPoppers(c)
 	c.acker = newAcker(c)
 	c.returner = &returner{c: c}
+	c.canaries = &canaries{c: c, stalled: make(map[string]time.Time), trying: make(map[string]bool)}
 	c.topics = newTopics(c)
 	if cfg.DirectSend {
 		c.sender = &directSender{c: c}
 	} else {
 		c.sender = newLibrarySender(c)
+	}
+	if cfg.Registerer != nil {
+		register(cfg.Registerer, prometheus.Collector(newLinkStates(c)))
 	}
 	return c, nil
 }
@@ -85,6 +92,9 @@ func (c *Client) Start(ctx context.Context) error {
 	c.started = true
 	c.wg.Go(func() { c.cluster.loop(c.ctx) })
 	c.puller.start()
+	if c.cfg.CanaryEvery > 0 {
+		c.wg.Go(func() { c.canaries.loop(c.ctx) })
+	}
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()

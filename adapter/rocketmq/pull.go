@@ -82,11 +82,14 @@ func (c *Client) Pull(ctx context.Context, l LMQ, offset int64, limit int) (Pull
 		answer *remoting.Command
 		err    error
 	}
+	began := time.Now()
 	done := make(chan outcome, 1)
 	conn.GoPull(c.pullRequest(l, offset, limit, 0), pullTimeout, func(a *remoting.Command, err error) { done <- outcome{a, err} })
 	select {
 	case o := <-done:
+		c.metrics.pullSeconds.Observe(time.Since(began).Seconds())
 		if o.err != nil {
+			c.metrics.answers.WithLabelValues("error").Inc()
 			return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, o.err)
 		}
 		r, err := parsePull(o.answer, l.Name, offset)

@@ -304,3 +304,54 @@ func counted(t *testing.T, reg *prometheus.Registry, name, label string) float64
 	t.Fatalf("no %s %s", name, label)
 	return 0
 }
+
+// TestWait: it waits for all that is held, published and forgotten or given up; what was given up is counted.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, b := newVault(10), &book{}
+		p := start(t, v, b, will.Config{})
+		p.delay = time.Second
+		if n := p.publisher.Wait(t.Context()); n != 0 {
+			t.Errorf("%d held before anything was", n)
+		}
+		p.publisher.Publish(v.due()...)
+		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if n := p.publisher.Wait(short); n != 10 {
+			t.Errorf("%d held, want 10", n)
+		}
+		if n := p.publisher.Wait(t.Context()); n != 0 || v.left() != 0 || p.publisher.Left() != 0 {
+			t.Errorf("%d held, %d not forgotten, %d given up", n, v.left(), p.publisher.Left())
+		}
+		v2 := newVault(3)
+		q := start(t, v2, b, will.Config{})
+		q.fail = func(*message.Publication) error { return errors.New("no broker") }
+		q.publisher.Publish(v2.due()...)
+		if n := q.publisher.Wait(t.Context()); n != 0 || v2.left() != 3 || q.publisher.Left() != 3 {
+			t.Errorf("failing: %d held, %d kept, %d given up", n, v2.left(), q.publisher.Left())
+		}
+		p.end(t)
+		q.end(t)
+	})
+}
+
+// TestWaitAtTheEnd: who waits is let go when Close gives up.
+func TestWaitAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newVault(1)
+		p := start(t, v, &book{}, will.Config{})
+		p.delay = time.Hour
+		p.publisher.Publish(v.due()...)
+		over := make(chan struct{})
+		go func() { defer close(over); p.publisher.Wait(t.Context()) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if p.publisher.Close(ctx) == nil {
+			t.Error("Close did not give up")
+		}
+		<-over
+		p.end(t)
+		time.Sleep(2 * time.Hour) // what the lane still has ends
+	})
+}

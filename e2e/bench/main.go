@@ -24,6 +24,7 @@ type bench struct {
 	idle     int
 	only     []string
 	verbose  bool
+	profiles string
 	sequence int
 }
 
@@ -33,8 +34,9 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 5, "alternating runs of each row")
 	flag.DurationVar(&b.seconds, "time", 10*time.Second, "length of one measurement")
 	flag.IntVar(&b.idle, "idle", 3000, "idle clients")
-	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover")
+	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover, drain, flap, rotation, overload, redis")
 	flag.BoolVar(&b.verbose, "v", false, "name the commands that Redis was sent")
+	flag.StringVar(&b.profiles, "profile", "", "folder for profiles of the gateway in the rows throughput, fanout and idle")
 	flag.Parse()
 	if *only != "" {
 		b.only = strings.Split(*only, ",")
@@ -61,6 +63,10 @@ func (b *bench) all() error {
 		{"fanout", b.fanout},
 		{"idle", b.idleClients},
 		{"takeover", b.takeover},
+		{"drain", b.drain},
+		{"flap", b.flap},
+		{"rotation", b.rotation},
+		{"overload", b.overload},
 		{"redis", b.redisCost},
 	} {
 		if len(b.only) > 0 && !slices.Contains(b.only, row.name) {

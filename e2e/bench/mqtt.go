@@ -21,6 +21,7 @@ type mqtt struct {
 	dec     *packet.Decoder
 	version packet.Version
 	present bool // the session was there
+	silent  bool
 	mu      sync.Mutex
 	buf     []byte
 	acks    chan uint16 // PUBACKs and PUBCOMPs of what this client published; what nobody takes is dropped
@@ -37,6 +38,7 @@ type connectOptions struct {
 	ws      bool
 	old     bool   // MQTT 3.1.1
 	receive uint16 // Receive Maximum
+	silent  bool   // acknowledges nothing
 	got     func(p *packet.Publish, at time.Time)
 }
 
@@ -67,7 +69,7 @@ func dial(addr string, o connectOptions) (*mqtt, error) {
 func join(conn net.Conn, o connectOptions) (*mqtt, error) {
 	c := o.connect()
 	m := &mqtt{
-		conn: conn, version: c.Version, got: o.got, acks: make(chan uint16, 64), subs: make(chan error, 16),
+		conn: conn, version: c.Version, silent: o.silent, got: o.got, acks: make(chan uint16, 64), subs: make(chan error, 16),
 		bye: make(chan packet.ReasonCode, 1), gone: make(chan struct{}),
 	}
 	size := 4096
@@ -162,10 +164,11 @@ func (m *mqtt) read() {
 func (m *mqtt) handle(p packet.Packet, at time.Time) {
 	switch p := p.(type) {
 	case *packet.Publish:
-		switch p.QoS {
-		case 1:
+		switch {
+		case m.silent:
+		case p.QoS == 1:
 			_ = m.send(&packet.Puback{PacketID: p.PacketID})
-		case 2:
+		case p.QoS == 2:
 			_ = m.send(&packet.Pubrec{PacketID: p.PacketID})
 		}
 		if m.got != nil {

@@ -62,6 +62,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
 	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
+	number("TAKEOVER_BURST", c.TakeoverBurst, 0, 1_000_000)
 	number("MAX_GROUPS", c.MaxGroups, 1, 100_000)
 	number("RETAINED_MAX_SIZE", c.RetainedMaxSize, 1, 16<<20)
 
@@ -75,7 +76,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	duration("SESSION_EXPIRY_MAX", c.SessionExpiryMax, 0, 1193046*time.Hour) // four bytes; all ones would be "never"
 	whole("SESSION_EXPIRY_MAX", c.SessionExpiryMax)
 	if c.MaxConnectionAge != 0 {
-		duration("MAX_CONNECTION_AGE", c.MaxConnectionAge, 10*time.Second, 8760*time.Hour)
+		duration("MAX_CONNECTION_AGE", c.MaxConnectionAge, 2*time.Second, 8760*time.Hour)
 	}
 	duration("DRAIN_TIMEOUT", c.DrainTimeout, 0, 15*time.Minute)
 	duration("SHARED_REDELIVERY", c.SharedRedelivery, 10*time.Second, 5*time.Minute)
@@ -110,6 +111,10 @@ func (c *Config) checkProxies(set map[string]string, wrong *Problems) {
 }
 
 func (c *Config) checkLog(set map[string]string, wrong *Problems) {
+	for _, pattern := range c.LogClients {
+		_, err := path.Match(pattern, "")
+		wrong.must(set, "LOG_CLIENTS", err == nil)
+	}
 	c.LogFormat = strings.ToLower(c.LogFormat)
 	wrong.must(set, "LOG_FORMAT", slices.Contains([]string{"", "json", "text"}, c.LogFormat))
 }

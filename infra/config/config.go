@@ -57,6 +57,7 @@ type Config struct {
 	MaxHandshakes    int           `env:"MAX_HANDSHAKES"`                      // connections that are no clients yet
 	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
 	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
+	TakeoverBurst    int           `env:"TAKEOVER_BURST" envDefault:"5"`         // of one client id; 0: any number
 	RetainedMax      int64         `env:"RETAINED_MAX" envDefault:"1000000"`     // topics, on all instances together
 	RetainedMaxSize  int           `env:"RETAINED_MAX_SIZE" envDefault:"262144"` // bytes of one payload
 	SharedRedelivery time.Duration `env:"SHARED_REDELIVERY" envDefault:"30s"`
@@ -78,8 +79,19 @@ type Config struct {
 	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
 	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
 
-	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info"`
-	LogFormat string     `env:"LOG_FORMAT"` // "json", "text", or "": text on a terminal, else json
+	LogLevel   slog.Level `env:"LOG_LEVEL" envDefault:"info"`
+	LogClients []string   `env:"LOG_CLIENTS"` // client ids and patterns of which everything is logged
+	LogFormat  string     `env:"LOG_FORMAT"`  // "json", "text", or "": text on a terminal, else json
+
+	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // see Tracing
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
+	OTLPHeaders        Secret `env:"OTEL_EXPORTER_OTLP_HEADERS"`
+	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
+	TracesExporter     string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp"`
+	TracesSampler      string `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on"`
+	TracesSamplerArg   string `env:"OTEL_TRACES_SAMPLER_ARG"`
+	OTelService        string `env:"OTEL_SERVICE_NAME" envDefault:"lmqgate"`
+	OTelDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false"`
 
 	TrustedProxies []netip.Prefix `env:"-"` // TRUSTED_PROXIES, single addresses as /32 or /128
 

@@ -28,13 +28,14 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 	want := Config{
 		Port: 8080, BindAddr: "127.0.0.1", WSPath: "/mqtt", MQTTTCPAddr: "127.0.0.1:1883",
 		FallbackTopic: "MQTT_OTHER", TopicAutoCreate: true, RocketMQProducer: "direct", Auth: []string{"anonymous"},
-		MaxPacketSize: 262144, MaxConnections: (20_000 - reservedFiles) / 5 * 4, MaxSubscriptions: 1000, ReceiveMaximum: 64,
+		MaxPacketSize: 262144, MaxConnections: (20_000 - reservedFiles) / 5 * 4, MaxSubscriptions: 1000, ReceiveMaximum: 64, TakeoverBurst: 5,
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		DrainTimeout: 8 * time.Second, P2P: true, ConnectRate: 1000, MaxHandshakes: 1024, PacketTimeout: time.Minute,
 		WriteTimeout: 30 * time.Second,
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
+		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -58,12 +59,13 @@ func TestRealServers(t *testing.T) {
 		NameServers: []string{"10.0.0.1:9876", "10.0.0.2:9876"}, FirstTopics: []string{"a", "b"},
 		FallbackTopic: "MQTT_OTHER", TopicAutoCreate: true, RocketMQProducer: "direct", RedisURL: "redis://:topsecret@cache:6379/2",
 		Auth: []string{"hmac"}, AuthUsername: "u", AuthSecretKey: "k",
-		MaxPacketSize: 262144, MaxConnections: defaultMostConnections, MaxSubscriptions: 1000, ReceiveMaximum: 65535,
+		MaxPacketSize: 262144, MaxConnections: defaultMostConnections, MaxSubscriptions: 1000, ReceiveMaximum: 65535, TakeoverBurst: 5,
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		ConnectRate: 1000, MaxHandshakes: 1024, PacketTimeout: time.Minute, WriteTimeout: 30 * time.Second,
 		MaxConnectionAge: time.Hour, DrainTimeout: 8 * time.Second, MetricsAddr: "main", ProxyProtocol: true,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
+		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
@@ -138,6 +140,7 @@ func TestWrongValues(t *testing.T) {
 		{"SHARED_REDELIVERY=9s", "SHARED_REDELIVERY"},
 		{"SHARED_REDELIVERY=6m", "SHARED_REDELIVERY"},
 		{"MAX_GROUPS=0", "MAX_GROUPS"},
+		{"TAKEOVER_BURST=-1", "TAKEOVER_BURST"},
 		{"WS_PING=1s", "WS_PING"},
 		{"WS_PING=11m", "WS_PING"},
 		{"WS_PING=-1s", "WS_PING"},

@@ -184,6 +184,11 @@ var vars = []Var{
 		Accepts: "a number from 1 to 65535",
 	},
 	{
+		Name:    "TAKEOVER_BURST",
+		Meaning: "takeovers of one client id in quick succession, before further ones have to wait, up to 8 s each; 0 is any number",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
 		Name:    "RETAINED_MAX",
 		Meaning: "topics with a retained message, on all instances together; further ones are refused",
 		Accepts: "a number from 1 to 1000000000",
@@ -231,7 +236,7 @@ var vars = []Var{
 	{
 		Name: "MAX_CONNECTION_AGE", Default: "`0`; `55m` on Cloud Run",
 		Meaning: "close connections at about this age, with jitter; 0 is never",
-		Accepts: "0, or a duration from 10s to 8760h",
+		Accepts: "0, or a duration from 2s to 8760h",
 	},
 	{
 		Name:    "DRAIN_TIMEOUT",
@@ -289,9 +294,59 @@ var vars = []Var{
 		Accepts: "debug, info, warn or error", Java: "logback.xml",
 	},
 	{
+		Name: "LOG_CLIENTS", Default: "nobody",
+		Meaning: "clients of which everything is logged, each packet too, whatever `LOG_LEVEL` says: comma list of client ids and patterns such as `sensor-*`",
+		Accepts: "a comma list of client ids and patterns with * and ?",
+	},
+	{
 		Name: "LOG_FORMAT", Default: "`json`; `text` on a terminal",
 		Meaning: "`json` or `text`",
 		Accepts: "json or text", Java: "logback.xml",
+	},
+	{
+		Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Default: "none: tracing is off",
+		Meaning: "OpenTelemetry collector that traces are sent to; `/v1/traces` is put behind it",
+		Accepts: "a URL such as http://collector:4318",
+	},
+	{
+		Name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Default: "none",
+		Meaning: "the same, as the whole URL",
+		Accepts: "a URL such as http://collector:4318/v1/traces",
+	},
+	{
+		Name: "OTEL_EXPORTER_OTLP_HEADERS", Default: "none", Secret: true,
+		Meaning: "headers for the collector, such as `authorization=Bearer%20...`",
+		Accepts: "a comma list of name=value, values percent-encoded",
+	},
+	{
+		Name:    "OTEL_EXPORTER_OTLP_PROTOCOL",
+		Meaning: "there is no other",
+		Accepts: "http/protobuf",
+	},
+	{
+		Name:    "OTEL_TRACES_EXPORTER",
+		Meaning: "`otlp` or `none`",
+		Accepts: "otlp or none",
+	},
+	{
+		Name:    "OTEL_TRACES_SAMPLER",
+		Meaning: "which traces are kept, where the client or application has not decided that",
+		Accepts: "always_on, always_off, traceidratio, or one of these with parentbased_ before it",
+	},
+	{
+		Name: "OTEL_TRACES_SAMPLER_ARG", Default: "`1`",
+		Meaning: "share of traces that a `traceidratio` sampler keeps",
+		Accepts: "a number from 0 to 1",
+	},
+	{
+		Name:    "OTEL_SERVICE_NAME",
+		Meaning: "`service.name` of the spans",
+		Accepts: "a name",
+	},
+	{
+		Name:    "OTEL_SDK_DISABLED",
+		Meaning: "no traces, whatever the others say",
+		Accepts: acceptsBool,
 	},
 }
 

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"lmqgate/adapter/packet"
@@ -25,7 +25,7 @@ func (g *Gateway) drain(hurry context.Context) {
 	select {
 	case err = <-stopped:
 	case <-late(ctx, lastWords):
-		err = errors.New("something does not end")
+		err = fmt.Errorf("%d sessions are not released, others will see to it", g.clients.Held())
 	}
 	took := time.Since(began).Round(time.Millisecond).String()
 	switch {

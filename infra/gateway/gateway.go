@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
@@ -28,6 +26,7 @@ import (
 	"lmqgate/functions/tick"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
+	"lmqgate/infra/telemetry/tracing"
 	"lmqgate/meta/access"
 	"lmqgate/meta/redisstore"
 	"lmqgate/meta/registry"
@@ -45,7 +44,7 @@ type Gateway struct {
 	cfg  config.Config
 	out  io.Writer
 	log  *slog.Logger
-	reg  *prometheus.Registry
+	reg  *telemetry.Registry
 	id   string
 	fail *failpoint
 
@@ -63,11 +62,14 @@ type Gateway struct {
 	tick      *tick.Handler // nil: off
 	monitor   *monitor
 	hub       *deliver.Hub
+	tracer    *tracing.Tracer  // nil: off
 	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
 	transport *transport.Server
 	memory    *overload.Watch
 	traffic   traffic
+	lapses    atomic.Int64 // times the lease had ended
+	kept      atomic.Int64 // retained messages, as the status topics last counted them; one more than that, 0: not yet
 	most      atomic.Int64 // clients at once, as figures saw it
 
 	http      *http.Server
@@ -110,11 +112,12 @@ func New(cfg config.Config, opt Options) (*Gateway, error) {
 	host, _ := os.Hostname()
 	g := &Gateway{
 		cfg: cfg, out: opt.Out,
-		log:    telemetry.NewLogger(opt.Err, telemetry.LogConfig{Level: cfg.LogLevel, Format: cfg.LogFormat}),
+		log:    telemetry.NewLogger(opt.Err, telemetry.LogConfig{Level: cfg.LogLevel, Format: cfg.LogFormat, Follow: cfg.LogClients}),
 		reg:    telemetry.NewRegistry(telemetry.ReadBuild()),
 		id:     fmt.Sprintf("%s-%s", host, rand.Text()[:8]),
 		failed: make(chan error, 4),
 	}
+	g.log = g.log.With("instance", g.id)
 	g.fail = newFailpoint(cfg.Failpoint)
 	return g, nil
 }
@@ -172,6 +175,9 @@ func (g *Gateway) startRocket(ctx context.Context) {
 
 // assemble makes the parts between the store and the listeners.
 func (g *Gateway) assemble() error {
+	if err := g.openTracing(context.Background()); err != nil {
+		return err
+	}
 	chain, enhanced, err := g.authenticate()
 	if err != nil {
 		return err
@@ -184,12 +190,12 @@ func (g *Gateway) assemble() error {
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
 		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
-		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
+		Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
-	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
+	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
 		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
@@ -208,9 +214,12 @@ func (g *Gateway) assemble() error {
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
-		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, PingAfter: g.cfg.WSPing, Logger: g.log, Register: g.reg,
+		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),
+		MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
+		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
 	})
-	g.lease.lapsed = g.clients.Lapsed
+	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
+	g.registerState()
 	g.memory = overload.New(overload.Config{
 		Limit: g.cfg.MemoryLimit, Shed: g.clients.Shed, Logger: g.log, Registerer: g.reg,
 	})
@@ -223,6 +232,14 @@ func orNone(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
+}
+
+// burst is a number of which 0 means any, for a Config in which 0 means the default.
+func burst(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // reassert holds the filters of all live sessions again after the registry was rolled back (decision 3).
@@ -278,6 +295,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		defer cancel()
 		errs = append(errs, g.transport.Wait(last))
 	}
+	g.closeTracing()
 	g.embedded.stop()
 	return errors.Join(errs...)
 }

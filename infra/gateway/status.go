@@ -23,7 +23,7 @@ type traffic struct{ in, out atomic.Int64 }
 func (g *Gateway) openStatus() *sys.Publisher {
 	return sys.New(sys.Deps{
 		Peers: g.store.Status(), Retain: g.retained, Matcher: g.matcher, Lanes: lanes{g.dispatch},
-		Figures: g.figures, Retained: g.retained.Count,
+		Figures: g.figures, Retained: g.countRetained,
 	}, sys.Config{
 		Instance: g.id, Version: telemetry.ReadBuild().Version, Interval: g.cfg.StatusInterval, Logger: g.log,
 	})

@@ -13,6 +13,7 @@ import (
 // LogConfig chooses the log. The zero value is info as JSON or, on a terminal, text.
 type LogConfig struct {
 	Level  slog.Level
+	Follow Follow // clients of which everything is logged
 	Format string // "json", "text", or "" for text on a terminal and json elsewhere
 }
 
@@ -20,10 +21,18 @@ type LogConfig struct {
 // as Go writes them, in JSON as well, so that the same value reads the same in both formats.
 func NewLogger(w io.Writer, cfg LogConfig) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: replace}
-	if cfg.Format == "text" || cfg.Format == "" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, opts))
+	if len(cfg.Follow) > 0 {
+		opts.Level = slog.LevelDebug
 	}
-	return slog.New(slog.NewJSONHandler(w, opts))
+	var h slog.Handler = slog.NewJSONHandler(w, opts)
+	if cfg.Format == "text" || cfg.Format == "" && isTerminal(w) {
+		h = slog.NewTextHandler(w, opts)
+	}
+	h = newLimiter(h, time.Now)
+	if len(cfg.Follow) > 0 {
+		h = following{Handler: h, level: cfg.Level, who: cfg.Follow}
+	}
+	return slog.New(h)
 }
 
 func replace(groups []string, a slog.Attr) slog.Attr {

@@ -16,6 +16,7 @@ func Sessions(t *testing.T, open Opener) {
 		"CleanStart":      cleanStart,
 		"EndsWithOwner":   endsWithOwner,
 		"Takeover":        takeover,
+		"Flapping":        flapping,
 		"DetachEnds":      detachEnds,
 		"DetachKeeps":     detachKeeps,
 		"ExpiredAtAttach": expiredAtAttach,

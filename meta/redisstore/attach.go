@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,7 +31,8 @@ func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.St
 	owned := t.pipe.HSet(ctx, s.keys.owned(r.Instance), r.ClientID, ticketValue(ticket))
 	reply := t.run(ctx, s.scripts.attach, s.keys.sessionParts(r.ClientID), r.Instance, ticketValue(ticket),
 		flag(r.CleanStart), millis(r.Expiry), int(r.Protocol), r.Username, r.Address, encodeWill(r.Will), willDelay(r.Will),
-		session.ClaimTime.Milliseconds(), maxWills)
+		session.ClaimTime.Milliseconds(), maxWills, max(r.Takeovers, 0), session.TakeoverCool.Milliseconds(),
+		session.TakeoverWait.Milliseconds(), session.TakeoverWaitMax.Milliseconds())
 	if err := t.send(ctx); err != nil {
 		return session.State{}, fmt.Errorf("attach session: %w", err)
 	}
@@ -38,6 +40,9 @@ func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.St
 		return session.State{}, fmt.Errorf("attach session: %w", err)
 	}
 	st, previous, due, err := s.readAttached(r.ClientID, newReply(reply))
+	if refused(err) {
+		s.unrecord(ctx, record{instance: r.Instance, clientID: r.ClientID, ticket: ticketValue(ticket)}, previous)
+	}
 	if err != nil {
 		return session.State{}, fmt.Errorf("attach session: %w", err)
 	}
@@ -48,6 +53,29 @@ func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.St
 		s.outdated(previous)
 	}
 	return st, nil
+}
+
+// refused reports whether the script turned an Attach down without a fault: the session is as it was.
+func refused(err error) bool {
+	var f *session.Flapping
+	return errors.Is(err, session.ErrWills) || errors.As(err, &f)
+}
+
+// readHolder reads who has a session whose Attach was refused; the instance is empty if nobody has.
+func readHolder(clientID string, r *reply) record {
+	return record{clientID: clientID, instance: r.string(), ticket: r.string()}
+}
+
+// unrecord takes a refused session off the list of its instance, or puts back what was recorded there of the connection
+// that it goes on with. Should that fail, the entry is one that the sweep and Reconcile know how to read.
+func (s *Store) unrecord(ctx context.Context, refused, holder record) {
+	t := s.trip()
+	if holder.instance == refused.instance {
+		t.pipe.HSet(ctx, s.keys.owned(holder.instance), holder.clientID, holder.ticket)
+	} else {
+		s.forget(ctx, t, []record{refused})
+	}
+	_ = t.send(ctx)
 }
 
 // ticketValue is how a ticket is stored: format, dot, token.
@@ -75,7 +103,16 @@ func (s *Store) readAttached(clientID string, r *reply) (session.State, record, 
 	case r.err != nil:
 		return st, record{}, nil, r.err
 	case code == codeTooMany:
-		return st, record{}, nil, session.ErrWills
+		return st, readHolder(clientID, r), nil, session.ErrWills
+	case code == codeTooSoon:
+		holder := readHolder(clientID, r)
+		f := &session.Flapping{Wait: time.Duration(r.uint()) * time.Millisecond, Takeovers: int(r.uint())}
+		f.Holder = session.Owner{Instance: holder.instance, Epoch: session.Epoch(r.uint())}
+		f.Address = r.string()
+		if r.err != nil {
+			return st, holder, nil, r.err
+		}
+		return st, holder, nil, f
 	case code != codeDone:
 		return st, record{}, nil, codeError(code)
 	}

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 const (
 	countTTL     = 24 * time.Hour // a process that holds nothing for so long asserts its holdings once too often
 	countWindow  = 4096           // hold scripts of one process that may be under way on one slot
-	countsInTurn = 8              // slots whose counts a Check on a cluster looks at
+	countsInTurn = 8              // slots whose counts a Check looks at
+	countsLast   = 4              // of these, on one server, the last that were told of: more than are commonly under way at once
 )
 
 // ledger knows, for each slot of the registry, how many hold scripts of this process Redis has said it ran. Redis counts
@@ -21,7 +23,8 @@ type ledger struct {
 	mu     sync.Mutex // protects all fields
 	counts map[slot]*tally
 	slots  []slot // those of counts, in the order of their first Hold
-	turn   int    // where the next Check on a cluster begins
+	last   []slot // those told of last, the newest at the end
+	turn   int    // where the next Check begins
 	lost   bool   // a loss was found and not yet reported
 }
 
@@ -41,6 +44,12 @@ func (l *ledger) told(at slot, n uint64) {
 	if !c.note(n) {
 		l.lost = true
 	}
+	if i := slices.Index(l.last, at); i >= 0 {
+		l.last = slices.Delete(l.last, i, i+1)
+	} else if len(l.last) == countsLast {
+		l.last = slices.Delete(l.last, 0, 1)
+	}
+	l.last = append(l.last, at)
 }
 
 // audit is what one Check asks: the counts that Redis must at least know.
@@ -51,7 +60,7 @@ type audit struct {
 	each  []*redis.StringCmd // on a cluster
 }
 
-// audit adds the questions to a trip: on one server all counts in one command, on a cluster some in turn.
+// audit adds the questions to a trip: on one server in one command, on a cluster in one for each.
 func (s *Store) audit(ctx context.Context, t *trip) *audit {
 	_, cluster := s.client.(*redis.ClusterClient)
 	a := s.ledger.pick(cluster)
@@ -72,19 +81,32 @@ func (s *Store) audit(ctx context.Context, t *trip) *audit {
 	return a
 }
 
-func (l *ledger) pick(some bool) *audit {
+// pick chooses a few counts, since every Check carries their names. What a failover or a restart loses of one server is
+// the end of its history: if the count that was changed last is there, so are all before it. On a cluster each node has a
+// history of its own, and so may have what a proxy makes look like one server: therefore the others come in turn.
+func (l *ledger) pick(cluster bool) *audit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(l.slots)
-	if some {
-		n = min(n, countsInTurn)
-	}
 	a := new(audit)
-	for range n {
-		at := l.slots[l.turn%len(l.slots)]
-		l.turn++
+	look := func(at slot) {
 		a.slots = append(a.slots, at)
 		a.least = append(a.least, l.counts[at].max)
+	}
+	if !cluster {
+		for _, at := range l.last {
+			look(at)
+		}
+	}
+	fixed := len(a.slots)
+	for range l.slots {
+		if len(a.slots) == countsInTurn {
+			break
+		}
+		at := l.slots[l.turn%len(l.slots)]
+		l.turn++
+		if !slices.Contains(a.slots[:fixed], at) {
+			look(at)
+		}
 	}
 	return a
 }
@@ -132,7 +154,7 @@ func (l *ledger) settle(a *audit) (bool, error) {
 	if !l.lost {
 		return false, nil
 	}
-	l.counts, l.slots, l.turn, l.lost = nil, nil, 0, false
+	l.counts, l.slots, l.last, l.turn, l.lost = nil, nil, nil, 0, false
 	return true, nil
 }
 

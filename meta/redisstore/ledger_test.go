@@ -1,7 +1,9 @@
 package redisstore
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -50,5 +52,46 @@ func TestTallyShuffled(t *testing.T) {
 	c := l
 	if c.note(uint64(19_001 + random.IntN(1000))) {
 		t.Error("a repeat is accepted")
+	}
+}
+
+// TestPick: however many slots hold something, a Check asks for few counts, the newest among them, and for all in turn.
+func TestPick(t *testing.T) {
+	k := keys{}
+	for _, cluster := range []bool{false, true} {
+		var l ledger
+		var all []slot
+		for i := range 64 {
+			at := k.slotOf(fmt.Sprint("x/", i))
+			if !slices.Contains(all, at) {
+				all = append(all, at)
+			}
+			l.told(at, uint64(i+1))
+		}
+		newest := k.slotOf("x/63")
+		seen := make(map[slot]bool)
+		for range len(all)/(countsInTurn-countsLast) + 1 {
+			a := l.pick(cluster)
+			if len(a.slots) != countsInTurn || len(a.least) != countsInTurn {
+				t.Fatalf("cluster %v: %d counts, want %d", cluster, len(a.slots), countsInTurn)
+			}
+			if !cluster && !slices.Contains(a.slots, newest) {
+				t.Error("the newest count is not looked at")
+			}
+			for i, at := range a.slots {
+				seen[at] = true
+				if slices.Contains(a.slots[:i], at) {
+					t.Errorf("cluster %v: a count twice", cluster)
+				}
+			}
+		}
+		if len(seen) != len(all) {
+			t.Errorf("cluster %v: %d of %d counts were looked at", cluster, len(seen), len(all))
+		}
+	}
+	var few ledger
+	few.told(k.slotOf("a"), 1)
+	if a := few.pick(false); len(a.slots) != 1 {
+		t.Errorf("%d counts of one slot", len(a.slots))
 	}
 }

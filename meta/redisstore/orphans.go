@@ -14,8 +14,9 @@ import (
 
 // Answers of attach.lua, orphan.lua and expire.lua beside codeDone and codeFormat.
 const (
-	codeTooMany  = 3
-	codeDetached = 4
+	codeTooMany  = 3 // of attach
+	codeTooSoon  = 4 // of attach
+	codeDetached = 4 // of orphan
 )
 
 // Orphans detaches sessions of an instance whose lease has ended; see session.Sweeper. An instance that lives is left

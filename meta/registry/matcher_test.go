@@ -327,7 +327,7 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%s: %v, want %v", name, got[0], got[1])
 			}
 		}
-		if n, err := testutil.GatherAndCount(registry); err != nil || n != 7 {
+		if n, err := testutil.GatherAndCount(registry); err != nil || n != 8 {
 			t.Errorf("%d metrics, %v", n, err)
 		}
 	})

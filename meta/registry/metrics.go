@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	checks, failures, reloads, rollbacks, busy prometheus.Counter
 	joined, seconds                            prometheus.Histogram
+	wildcards                                  prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -22,6 +23,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 		})
 	}
 	return metrics{
+		wildcards: f.NewGauge(prometheus.GaugeOpts{
+			Namespace: "lmqgate", Subsystem: "registry", Name: "wildcard_filters", Help: "Wildcard filters with a subscriber anywhere, as this instance knows them.",
+		}),
 		checks:    counter("checks_total", "Checks of the filter registry, failed ones included."),
 		failures:  counter("check_failures_total", "Checks of the filter registry that failed."),
 		reloads:   counter("reloads_total", "Times all wildcard filters were loaded, the first included."),

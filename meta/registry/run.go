@@ -102,6 +102,7 @@ func (l *loop) finish(o outcome) {
 	} else {
 		l.view.apply(o.update)
 	}
+	l.metrics.wildcards.Set(float64(l.view.tree.Len()))
 	if o.update.RolledBack {
 		l.metrics.rollbacks.Inc()
 		l.cfg.Logger.Warn("filter registry was rolled back", "version", o.at.Version, "now", o.position.Version)

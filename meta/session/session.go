@@ -107,6 +107,7 @@ type AttachRequest struct {
 	Username   string        // for admin views
 	Address    string        // for admin views
 	Will       *Will         // of this connection, nil if it has none
+	Takeovers  int           // how many in quick succession are granted before Flapping; 0 = any number
 }
 
 // Owner is a connection that owned the session when another one attached.

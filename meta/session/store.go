@@ -10,6 +10,8 @@ type Store interface {
 	// Attach makes the caller the owner of the client id in one round trip: new epoch, previous state returned. With a will
 	// it may be refused with ErrWills; nothing was changed then.
 	//
+	// It is refused with *Flapping where it would be one takeover too many in quick succession.
+	//
 	// Of earlier connections' wills, State.Wills are those whose time comes with this one: that of the connection that is
 	// taken over, unless it has a delay and the session is resumed, and one that is delayed, unless the session is resumed;
 	// these are deleted [MQTT-3.1.3-9], as is one that is kept back (PartingMoved).

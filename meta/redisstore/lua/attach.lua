@@ -3,9 +3,12 @@
 -- ARGV  1 instance  2 ticket of this request  3 clean start 0/1  4 session expiry in ms  5 protocol  6 username
 --       7 address  8 will message ('' = no will)  9 will delay in ms  10 ms for which wills that are due are claimed
 --       11 wills that one client may have unpublished before it cannot attach with another one
+--       12 takeovers granted in quick succession, 0 = any number  13 ms for which each counts
+--       14 ms between the last one and the first one too many, twice that for the second, and so on  15 the most of it
 -- Returns {1, epoch, present, previous instance, previous epoch, previous ticket, packet ids, sub, cur, out, in,
---         discarded sub, score for due or '', wills claimed}; {2} when a value has an unknown format, {3} when there are
---         too many wills: then nothing was changed.
+--         discarded sub, score for due or '', wills claimed}. {2} when a value has an unknown format;
+--         {3, owner, ticket} when there are too many wills; {4, owner, ticket, ms to wait, takeovers that count, epoch,
+--         address} for a takeover that comes too soon: then nothing was changed.
 -- A repeat of the same request (same ticket) answers what the first run did, except for the discarded subscriptions.
 
 local function values(key)
@@ -16,7 +19,8 @@ local function values(key)
   return all
 end
 
-local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'n', 'r', 'pi', 'pe', 'pt', 'w', 'wd')
+local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'n', 'r', 'pi', 'pe', 'pt', 'w', 'wd',
+  'k', 'kt', 'a')
 local format, epoch, owner, expiry, due, ended, ticket, ids = h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8]
 local will, delay = h[13], tonumber(h[14])
 local exists = format or redis.call('EXISTS', KEYS[1]) == 1
@@ -33,10 +37,25 @@ if owner == ARGV[1] and ticket == ARGV[2] then
   return {1, epoch, tonumber(h[9]), h[10], h[11], h[12], ids, sub, cur, out, inn, {}, score(nil, wills),
     wills_answer(claimed)}
 end
-if ARGV[8] ~= '' and #wills >= tonumber(ARGV[11]) then return {3} end
+if ARGV[8] ~= '' and #wills >= tonumber(ARGV[11]) then return {3, owner or '', ticket or ''} end
 
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
+
+-- How many takeovers count; after a step back of the clock none does.
+local count, granted = tonumber(h[15] or '0'), tonumber(ARGV[12])
+if owner then
+  local since = ms - tonumber(h[16] or '0')
+  if since < 0 then count = 0 end
+  count = math.max(0, count - math.floor(since / ARGV[13]))
+  if granted > 0 and count >= granted then
+    local wait = math.min(ARGV[14] * 2 ^ (count - granted), tonumber(ARGV[15])) - since
+    if since >= 0 and wait > 0 then
+      return {4, owner, ticket, int(math.ceil(wait)), count, epoch, h[17] or ''}
+    end
+  end
+  count = math.min(count + 1, granted + 6)
+end
 local new = t[1] * 1000000 + t[2]
 if exists and tonumber(epoch) >= new then new = tonumber(epoch) + 1 end
 new = int(new)
@@ -85,5 +104,6 @@ else
 end
 redis.call('HSET', KEYS[1], 'f', '1', 'e', new, 'o', ARGV[1], 'x', ARGV[4], 't', ARGV[2], 'n', ids, 'r', present,
   'pi', pi, 'pe', pe, 'pt', pt, 'p', ARGV[5], 'u', ARGV[6], 'a', ARGV[7], 'c', int(ms))
+if owner then redis.call('HSET', KEYS[1], 'k', int(count), 'kt', int(ms)) end
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'w', ARGV[8], 'wd', ARGV[9]) end
 return {1, new, present, pi, pe, pt, ids, sub, cur, out, inn, discarded, score(nil, left), wills_answer(claimed)}
