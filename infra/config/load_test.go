@@ -35,6 +35,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
+		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
