@@ -47,6 +47,7 @@ type Server struct {
 	undone  undone
 	conns   atomic.Uint64 // that were served
 	hand    hand
+	budget  budget
 	warned  atomic.Int64 // when warn last did, ns since start
 	refused refusals
 
@@ -68,6 +69,7 @@ func NewServer(deps Deps, cfg Config) *Server {
 		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
 		seed: maphash.MakeSeed(),
 	}
+	s.budget.most = int64(s.cfg.OutBytes)
 	s.metrics = newMetrics(s.cfg.Register, s)
 	return s
 }
@@ -90,6 +92,7 @@ func (s *Server) Run(ctx context.Context) {
 			continue
 		}
 		s.look()
+		s.balance()
 		select {
 		case retrying <- struct{}{}:
 			go func() { s.retry(ctx); <-retrying }()

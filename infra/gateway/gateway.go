@@ -214,7 +214,8 @@ func (g *Gateway) assemble() error {
 		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
-		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
+		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),
+		MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
 		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
