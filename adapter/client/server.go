@@ -48,6 +48,7 @@ type Server struct {
 	conns   atomic.Uint64 // that were served
 	hand    hand
 	warned  atomic.Int64 // when warn last did, ns since start
+	freed   atomic.Int64 // when a session was last released, ns since start
 	refused refusals
 
 	draining atomic.Bool // set under mu
