@@ -33,6 +33,8 @@ type Config struct {
 
 	// Follow says of which clients each packet is logged, at debug level; nil: of none.
 	Follow func(clientID string) bool
+	// Trace is told of every CONNECT that was answered and returns a trace id for the log, "" = none; nil: it is not wanted.
+	Trace func(Connected) string
 }
 
 func (c Config) withDefaults() Config {

@@ -32,6 +32,9 @@ func (c *client) handshake() bool {
 	connack, st, err := c.connect(connect)
 	if err != nil {
 		c.refuse(err)
+		code := packet.UnspecifiedError
+		errors.As(err, &code)
+		c.trace(connect, code, false, began)
 		return false
 	}
 	switch {

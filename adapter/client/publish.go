@@ -98,12 +98,13 @@ func (c *client) outcome(r message.Result, err error) (code packet.ReasonCode, w
 		}
 		return c.failed(packet.QuotaExceeded, "the message was published but not retained")
 	case errors.Is(err, message.ErrRefused):
-		c.srv.warn("a message was refused", "client_id", c.id, "error", err)
+		c.srv.warn("a message was refused for good", "client_id", c.id, "error", err)
 		if c.version == packet.V5 {
 			return c.failed(packet.ImplementationSpecificError, "RocketMQ does not take this message as it is")
 		}
-		c.end(packet.ImplementationSpecificError, "")
-		return 0, "", false
+		// Before 5.0 the choice is to acknowledge or to close (3.1.1: [MQTT-3.3.5-2]). A client whose connection is closed
+		// sends the message again, with whatever stands behind it, and is refused again, without end.
+		return packet.Success, "", true
 	}
 	if c.giveUp(packet.ServerBusy, "a message could not be stored, connect again and repeat it") {
 		c.srv.warn("publish failed, closing the connection", "client_id", c.id, "error", err)

@@ -45,6 +45,9 @@ func (c *client) came(p *packet.Connect, st session.State, began int64) {
 		"user", c.user, "address", c.conn.RemoteIP().String(), "transport", c.conn.Kind(), "version", c.version.String(),
 		"session", found, "clean", p.CleanStart, "expiry", c.expiry, "subscriptions", len(st.Subscriptions), "took", took,
 	}
+	if id := c.trace(p, packet.Success, st.Present, began); id != "" {
+		args = append(args, "trace_id", id)
+	}
 	if from != "" {
 		args = append(args, "taken_over", from)
 	}

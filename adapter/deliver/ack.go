@@ -62,6 +62,10 @@ func (s *Session) Pubcomp(id uint16) {
 func (s *Session) complete(f *flight) {
 	delete(s.out.flights, f.PacketID)
 	f.state, f.entry, f.ids = flightDone, nil, nil
+	if f.trace != nil {
+		f.trace.Acked()
+		f.trace = nil
+	}
 	if f.counted {
 		s.out.quota--
 	}

@@ -15,6 +15,7 @@ type Entry struct {
 	Message     *message.Message // nil: nothing an MQTT client could be sent; cursors step over it
 	Dispatch    string           // INNER_MULTI_DISPATCH
 	Offsets     string           // INNER_MULTI_QUEUE_OFFSET
+	Trace       Trace            // nil: nobody follows
 	Part        bool             // one of several parts that share Key
 
 	v3, v5 atomic.Pointer[packet.Template] // encoded once for all sessions

@@ -41,6 +41,7 @@ type flight struct {
 	entry     *Entry   // while it has to be sent
 	ids       []uint32 // subscription identifiers, while it has to be sent
 	followers []follower
+	trace     Delivering // nil: nobody follows
 }
 
 // outbound is a session's unacknowledged messages. Protected by Session.mu.
@@ -51,6 +52,7 @@ type outbound struct {
 	again    []*backlog
 	quota    int // PUBLISHes unacknowledged on this connection [MQTT-4.9.0-1]
 	order    uint64
+	traced   bool      // some flight has, or had, a trace
 	count    uint64    // packet ids handed out, a running count
 	reserved uint64    // the count up to which ids are reserved in the store
 	wanted   uint64    // a reservation under way
@@ -143,6 +145,7 @@ func (s *Session) deliver(c *cursor, e *Entry, r resolution) bool {
 	}
 	s.link.SendDelivery(t, d)
 	s.hub.metrics.sent(qos, e)
+	s.trace(f, e, qos, false)
 	return true
 }
 
@@ -203,6 +206,7 @@ func (s *Session) sendEntry(f *flight, dup bool) {
 	d.DUP, d.PacketID = dup, f.PacketID
 	s.link.SendDelivery(t, d)
 	s.hub.metrics.sent(f.QoS, e)
+	s.trace(f, e, f.QoS, dup)
 }
 
 // store marks a flight's entry to be written.

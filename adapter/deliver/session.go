@@ -210,6 +210,7 @@ func (s *Session) Close(ctx context.Context) error {
 		return nil
 	}
 	s.closed = true
+	s.untrace()
 	s.endWalks()
 	for _, sub := range s.subs.list {
 		for _, c := range sub.cursors {

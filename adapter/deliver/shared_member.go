@@ -151,6 +151,7 @@ func (s *Session) accept(m *member, c *claim) offering {
 	if qos == 0 {
 		s.link.SendDelivery(t, d)
 		s.hub.metrics.sent(qos, e)
+		s.trace(nil, e, qos, false)
 		m.share.settle(c)
 		return offerTaken
 	}
@@ -166,6 +167,7 @@ func (s *Session) accept(m *member, c *claim) offering {
 	}
 	s.link.SendDelivery(t, d)
 	s.hub.metrics.sent(qos, e)
+	s.trace(f, e, qos, false)
 	if qos == 2 { // the client may have it: nobody else must get it [MQTT-4.8.2-5]
 		f.claim = nil
 		c.ack(nil)

@@ -40,6 +40,9 @@ type Config struct {
 	// Registerer gets this package's metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
 
+	// Tracer follows publications; nil follows none.
+	Tracer Tracer
+
 	allowed func(first string) bool // FirstTopics as a set, nil = any
 }
 

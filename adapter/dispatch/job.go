@@ -19,6 +19,8 @@ type job struct {
 	older, newer *job // in inflight, protected by inflight.mu
 	listed       bool
 
+	trace Trace // nil: nobody follows
+
 	lane *Lane
 	line *line
 	next *job // behind this one on the line
@@ -97,6 +99,9 @@ func newJob(l *Lane, p *message.Publication) *job {
 		j.since = p.Since
 	}
 	j.topic = topic.RocketMQTopic(m.Topic, cfg.Fallback, cfg.allowed)
+	if cfg.Tracer != nil {
+		j.trace = cfg.Tracer.Publish(m, j.topic, now)
+	}
 	if l.d.retains(m) {
 		j.stage = stageRetain
 	}

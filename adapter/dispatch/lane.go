@@ -38,6 +38,9 @@ func (l *Lane) Publish(p *message.Publication) {
 	j := newJob(l, p)
 	if err := d.inflight.admit(j); err != nil {
 		d.metrics.count(p.Message.QoS, err, false)
+		if j.trace != nil {
+			j.trace.Done(err, 0)
+		}
 		p.Done(message.Result{}, err)
 		return
 	}

@@ -28,7 +28,11 @@ func (d *Dispatcher) match(j *job) {
 			d.retryPrepare(j, fmt.Errorf("match topic: %w", err), d.match)
 			return
 		}
-		d.matched(j, queuesOf(filters))
+		lmqs := queuesOf(filters)
+		if j.trace != nil {
+			j.trace.Matched(asked, len(lmqs))
+		}
+		d.matched(j, lmqs)
 	})
 }
 

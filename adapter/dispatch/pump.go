@@ -75,6 +75,9 @@ func (d *Dispatcher) finish(j *job) {
 	if j.stage == stageRetain && j.sound {
 		d.metrics.keep.results[unkeptOf(err)].Inc()
 	}
+	if j.trace != nil {
+		j.trace.Done(err, len(j.lmqs))
+	}
 	j.pub.Done(r, err)
 	d.inflight.release(j)
 }

@@ -10,6 +10,9 @@ import (
 
 // encode makes the message, or the parts of it, of a job that has come to the head of its line.
 func (d *Dispatcher) encode(j *job) {
+	if j.trace != nil {
+		j.trace.Sending(j.at)
+	}
 	parts, err := d.partsOf(j.pub.Message, j.lmqs, j.resumed)
 	l := j.lane
 	l.mu.Lock()

@@ -23,6 +23,7 @@ type Client struct {
 	poppers  *poppers
 	acker    *acker
 	returner *returner
+	canaries *canaries
 	topics   *topics
 	sender   sender
 	asking   chan struct{} // semaphore of offset calls
@@ -58,6 +59,7 @@ func New(cfg Config) (*Client, error) {
 	c.poppers = newPoppers(c)
 	c.acker = newAcker(c)
 	c.returner = &returner{c: c}
+	c.canaries = &canaries{c: c, stalled: make(map[string]time.Time), trying: make(map[string]bool)}
 	c.topics = newTopics(c)
 	if cfg.DirectSend {
 		c.sender = &directSender{c: c}
@@ -90,6 +92,9 @@ func (c *Client) Start(ctx context.Context) error {
 	c.started = true
 	c.wg.Go(func() { c.cluster.loop(c.ctx) })
 	c.puller.start()
+	if c.cfg.CanaryEvery > 0 {
+		c.wg.Go(func() { c.canaries.loop(c.ctx) })
+	}
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()

@@ -58,6 +58,8 @@ type Config struct {
 	// CanaryTopic takes the messages of FindKey that measure the index. Empty is
 	// "MQTT_OTHER".
 	CanaryTopic string
+	// CanaryEvery is about how often a message goes through the index of every broker. 0 is never.
+	CanaryEvery time.Duration
 	// DirectSend sends over our own connections instead of the producer library.
 	DirectSend bool
 	// SendTimeout is after how long an unanswered send is ErrUnknown. 0 is 3 s;

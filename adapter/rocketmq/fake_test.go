@@ -382,6 +382,17 @@ func (s *fakeServer) count(code int32, topic string) int {
 	return n
 }
 
+// last is the last request of that code; there must be one.
+func (s *fakeServer) last(code int32) *remoting.Command {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := len(s.seen) - 1; ; i-- {
+		if s.seen[i].Code == code {
+			return s.seen[i]
+		}
+	}
+}
+
 func (s *fakeServer) heldCount() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -61,7 +61,7 @@ func (c *Client) FindKey(ctx context.Context, broker, topic, key string, since t
 // sendCanary stores a message at broker and returns its key.
 func (c *Client) sendCanary(ctx context.Context, broker string) (string, error) {
 	for n := 1; ; n++ {
-		key, err := c.tryCanary(ctx, broker)
+		key, err := c.tryCanary(ctx, broker, "")
 		if err == nil {
 			return key, nil
 		}
@@ -71,7 +71,8 @@ func (c *Client) sendCanary(ctx context.Context, broker string) (string, error) 
 	}
 }
 
-func (c *Client) tryCanary(ctx context.Context, broker string) (string, error) {
+// tryCanary stores a message at broker, also at one that is stalled, dispatched to lmq unless that is empty.
+func (c *Client) tryCanary(ctx context.Context, broker, lmq string) (string, error) {
 	queues, err := c.Queues(ctx, c.cfg.CanaryTopic)
 	if err != nil {
 		return "", err
@@ -81,8 +82,11 @@ func (c *Client) tryCanary(ctx context.Context, broker string) (string, error) {
 			continue
 		}
 		m := &OutMessage{Queue: q, Tag: CanaryTag, Key: NewKey(), Body: []byte(CanaryTag)}
+		if lmq != "" {
+			m.Dispatch = []string{lmq}
+		}
 		done := make(chan error, 1)
-		c.Send(m, func(_ SendResult, err error) { done <- err })
+		c.send(m, func(_ SendResult, err error) { done <- err })
 		select {
 		case err := <-done:
 			return m.Key, err

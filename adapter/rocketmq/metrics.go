@@ -8,21 +8,24 @@ import (
 
 // metrics of one Client. Labels never carry a queue or client.
 type metrics struct {
-	held        prometheus.Gauge
-	watches     prometheus.Gauge
-	connections prometheus.Gauge
-	answers     *prometheus.CounterVec // status
-	sendSeconds prometheus.Histogram
-	sendErrors  *prometheus.CounterVec // kind
-	pullSeconds prometheus.Histogram
-	probeFinds  prometheus.Counter
-	reconnects  prometheus.Counter
-	overdue     prometheus.Counter
-	topics      prometheus.Counter
-	popsHeld    prometheus.Gauge
-	popAnswers  *prometheus.CounterVec // status
-	popAcks     *prometheus.CounterVec // result
-	popReturned prometheus.Counter
+	held          prometheus.Gauge
+	watches       prometheus.Gauge
+	connections   prometheus.Gauge
+	answers       *prometheus.CounterVec // status
+	sendSeconds   prometheus.Histogram
+	sendErrors    *prometheus.CounterVec // kind
+	probeFinds    prometheus.Counter
+	reconnects    prometheus.Counter
+	overdue       prometheus.Counter
+	topics        prometheus.Counter
+	popsHeld      prometheus.Gauge
+	popAnswers    *prometheus.CounterVec // status
+	popAcks       *prometheus.CounterVec // result
+	popReturned   prometheus.Counter
+	stalled       prometheus.Gauge
+	canaries      *prometheus.CounterVec // result
+	canarySeconds prometheus.Histogram
+	pullSeconds   prometheus.Histogram
 }
 
 // newMetrics registers with r, nil for none. Collectors that are registered
@@ -58,7 +61,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 		popReturned: prometheus.NewCounter(prometheus.CounterOpts{Name: name("pop_returned_total"), Help: "Popped messages given back because nobody waited for them any more."}),
 	}
+	m.stalled = prometheus.NewGauge(prometheus.GaugeOpts{Name: name("brokers_stalled"), Help: "Brokers that acknowledge messages and do not index them: nothing is sent there."})
+	m.canaries = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: name("canaries_total"), Help: "Messages sent through the index of a broker: ok, late (the broker was stalled) or unsent.",
+	}, []string{"result"})
+	m.canarySeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: name("canary_seconds"), Help: "Time from before the sending of a canary to its coming out of its queue.",
+		Buckets: prometheus.ExponentialBuckets(.001, 2, 16),
+	})
 	if r != nil {
+		m.stalled, m.canaries, m.canarySeconds = register(r, m.stalled), register(r, m.canaries), register(r, m.canarySeconds)
 		m.held, m.watches = register(r, m.held), register(r, m.watches)
 		m.connections, m.answers = register(r, m.connections), register(r, m.answers)
 		m.sendSeconds, m.sendErrors = register(r, m.sendSeconds), register(r, m.sendErrors)

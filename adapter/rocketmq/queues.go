@@ -83,13 +83,13 @@ func (c *Client) Queues(ctx context.Context, topic string) ([]Queue, error) {
 }
 
 // PickQueue chooses the queue for hashKey: always the same while the queues of
-// the topic stay, and one of another broker for few keys when some come or go.
+// the topic stay and no broker is stalled, and one of another broker for few keys when some come or go.
 func (c *Client) PickQueue(ctx context.Context, topic, hashKey string) (Queue, error) {
 	queues, err := c.Queues(ctx, topic)
 	if err != nil {
 		return Queue{}, err
 	}
-	return pick(queues, hashKey), nil
+	return pick(c.sound(queues), hashKey), nil
 }
 
 // pick is rendezvous hashing; queues is not empty.

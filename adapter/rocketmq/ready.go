@@ -14,7 +14,8 @@ const (
 	readyConnect = time.Second     // for a connection to a broker that has none now
 )
 
-// Ready tells whether messages can be sent and read: at least one master answers. With one of several away the topics
+// Ready tells whether messages can be sent and read: at least one master answers and
+// indexes what it stores. With one of several away, or stalled, the topics
 // and queues of the others go on, and with no name server those of the masters known. The error says why none answers,
 // or why none is known.
 func (c *Client) Ready(ctx context.Context) error {
@@ -82,6 +83,9 @@ func (c *Client) answers(ctx context.Context, b Broker) error {
 	answer, err := conn.Do(ctx, c.heartbeat())
 	if err == nil && answer.Code != remoting.Success {
 		err = fmt.Errorf("heartbeat: code %d: %s", answer.Code, answer.Remark)
+	}
+	if since, stalled := c.canaries.is(b.Name); stalled && err == nil {
+		err = fmt.Errorf("since %s: %w", since.UTC().Format(time.RFC3339), ErrStalled)
 	}
 	return err
 }

@@ -44,9 +44,28 @@ type sender interface {
 // block. Errors wrap ErrRejected (definitely not stored) or ErrUnknown. Nothing
 // is sent twice. Beyond Config.MaxInFlight sends are rejected with ErrBusy.
 //
+// Nothing is sent to a broker that is stalled, and what one acknowledges that turns out to be so meanwhile is ErrUnknown;
+// both are ErrStalled.
+//
 // Sends overtake each other on their way into the log: who needs order waits for
 // done before the next.
 func (c *Client) Send(m *OutMessage, done func(SendResult, error)) {
+	if _, stalled := c.canaries.is(m.Queue.Broker); stalled {
+		c.metrics.sendErrors.WithLabelValues(sendErrorKind(ErrStalled)).Inc()
+		done(SendResult{}, fmt.Errorf("%w: broker %s: %w", ErrRejected, m.Queue.Broker, ErrStalled))
+		return
+	}
+	c.send(m, func(r SendResult, err error) {
+		if _, stalled := c.canaries.is(m.Queue.Broker); stalled && err == nil && len(m.Dispatch) > 0 {
+			c.metrics.sendErrors.WithLabelValues(sendErrorKind(ErrStalled)).Inc()
+			err = fmt.Errorf("%w: broker %s: %w", ErrUnknown, m.Queue.Broker, ErrStalled)
+		}
+		done(r, err)
+	})
+}
+
+// send is Send to any broker.
+func (c *Client) send(m *OutMessage, done func(SendResult, error)) {
 	if m.Key == "" {
 		m.Key = NewKey()
 	}
@@ -158,6 +177,8 @@ func sendErrorKind(err error) string {
 		return "properties"
 	case errors.Is(err, ErrBusy):
 		return "busy"
+	case errors.Is(err, ErrStalled):
+		return "stalled"
 	case errors.Is(err, ErrNoTopic):
 		return "no_topic"
 	case errors.Is(err, ErrNoBroker):

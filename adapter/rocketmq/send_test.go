@@ -132,8 +132,7 @@ func TestForgedDispatch(t *testing.T) {
 		if _, err := send(t, c, m); err != nil {
 			t.Fatal(err)
 		}
-		b := fake.brokers["b1"]
-		p := remoting.Properties(b.seen[len(b.seen)-1].Ext["i"])
+		p := remoting.Properties(fake.brokers["b1"].last(remoting.SendMessageV2).Ext["i"])
 		if v, ok := p.Get(remoting.PropertyMultiDispatch); ok {
 			t.Errorf("sent with %q", v)
 		}

@@ -11,5 +11,5 @@ func (c *Client) TryPickQueue(topic, hashKey string) (Queue, bool) {
 	if r == nil || len(r.queues) == 0 || time.Since(r.at) > c.cfg.RefreshEvery {
 		return Queue{}, false
 	}
-	return pick(r.queues, hashKey), true
+	return pick(c.sound(r.queues), hashKey), true
 }

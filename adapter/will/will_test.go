@@ -352,5 +352,6 @@ func TestWaitAtTheEnd(t *testing.T) {
 		}
 		<-over
 		p.end(t)
+		time.Sleep(2 * time.Hour) // what the lane still has ends
 	})
 }

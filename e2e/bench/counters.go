@@ -79,19 +79,27 @@ func (b *bench) count(gs ...*instance) (counters, error) {
 
 // scrape adds what one instance's metrics say.
 func (i *instance) scrape(c *counters) error {
-	r, err := http.Get("http://" + i.http + "/metrics")
+	r, err := http.Get("http://" + i.ops + "/metrics")
 	if err != nil {
 		return fmt.Errorf("read metrics: %w", err)
 	}
 	defer r.Body.Close()
+	opened, named := 0.0, false
 	lines := bufio.NewScanner(r.Body)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
 		kind, label, _ := strings.Cut(name, "{")
 		_, label, _ = strings.Cut(label, `command="`)
 		label, _, _ = strings.Cut(label, `"`)
-		if label == "hello" || label == "client" {
-			continue // a connection was opened
+		switch { // opening a connection is a HELLO, and with a name for it a pipeline of its own
+		case label == "hello" && kind == "lmqgate_redis_commands_total":
+			opened = number(value)
+			continue
+		case label == "client" && kind == "lmqgate_redis_commands_total":
+			named = true
+			continue
+		case label == "hello" || label == "client":
+			continue
 		}
 		switch kind {
 		case "lmqgate_redis_seconds_count":
@@ -100,6 +108,9 @@ func (i *instance) scrape(c *counters) error {
 			c.sent += number(value)
 			c.named[label] += number(value)
 		}
+	}
+	if named {
+		c.trips -= opened
 	}
 	return lines.Err()
 }

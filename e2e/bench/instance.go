@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +19,7 @@ type instance struct {
 	cmd  *exec.Cmd
 	http string // host:port
 	tcp  string
+	ops  string // metrics and profiles
 	log  *os.File
 }
 
@@ -36,17 +39,17 @@ func ports(n int) ([]int, error) {
 
 // begin starts an instance without waiting for it; env are further variables of it.
 func (b *bench) begin(prefix string, embedded bool, env ...string) (*instance, error) {
-	p, err := ports(2)
+	p, err := ports(3)
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{http: "127.0.0.1:" + strconv.Itoa(p[0]), tcp: "127.0.0.1:" + strconv.Itoa(p[1])}
+	i := &instance{http: "127.0.0.1:" + strconv.Itoa(p[0]), tcp: "127.0.0.1:" + strconv.Itoa(p[1]), ops: "127.0.0.1:" + strconv.Itoa(p[2])}
 	if i.log, err = os.CreateTemp("", "lmqgate-bench-*.log"); err != nil {
 		return nil, err
 	}
 	i.cmd = exec.Command(b.bin)
 	i.cmd.Env = []string{
-		"PORT=" + strconv.Itoa(p[0]), "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=" + i.tcp, "METRICS_ADDR=main",
+		"PORT=" + strconv.Itoa(p[0]), "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=" + i.tcp, "METRICS_ADDR=" + i.ops,
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LOG_LEVEL=warn", "TAKEOVER_BURST=0",
 	}
 	if !embedded {
@@ -132,4 +135,39 @@ func (i *instance) memory(field string) int64 {
 func (i *instance) proc(file string) string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", i.cmd.Process.Pid, file))
 	return string(b)
+}
+
+// profile keeps a CPU profile of the instance while run runs, and its heap and goroutines after it, where -profile says.
+func (b *bench) profile(g *instance, name string, run func()) {
+	if b.profiles == "" {
+		run()
+		return
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- b.fetch(g, "profile?seconds="+strconv.Itoa(max(1, int(b.seconds.Seconds()))), name+".cpu")
+	}()
+	run()
+	err := <-done
+	if err == nil {
+		err = b.fetch(g, "heap", name+".heap")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: profile:", err)
+	}
+}
+
+func (b *bench) fetch(g *instance, what, name string) error {
+	r, err := http.Get("http://" + g.ops + "/debug/pprof/" + what)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	f, err := os.Create(filepath.Join(b.profiles, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(f, r.Body)
+	return err
 }

@@ -24,6 +24,7 @@ type bench struct {
 	idle     int
 	only     []string
 	verbose  bool
+	profiles string
 	sequence int
 }
 
@@ -35,6 +36,7 @@ func main() {
 	flag.IntVar(&b.idle, "idle", 3000, "idle clients")
 	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover, drain, flap, rotation, overload, redis")
 	flag.BoolVar(&b.verbose, "v", false, "name the commands that Redis was sent")
+	flag.StringVar(&b.profiles, "profile", "", "folder for profiles of the gateway in the rows throughput, fanout and idle")
 	flag.Parse()
 	if *only != "" {
 		b.only = strings.Split(*only, ",")

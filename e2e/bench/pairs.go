@@ -175,7 +175,7 @@ func (b *bench) throughputOnce(n int) (rate, cpu float64, err error) {
 		return n
 	}
 	before, used, at := sum(), g.cpu(), time.Now()
-	time.Sleep(b.seconds - 100*time.Millisecond)
+	b.profile(g, "throughput", func() { time.Sleep(b.seconds - 100*time.Millisecond) })
 	done := float64(sum() - before)
 	used = g.cpu() - used
 	rate = done / time.Since(at).Seconds()

@@ -141,7 +141,7 @@ func (b *bench) fanoutOnce(n, rate int, qos byte) (float64, []time.Duration, err
 	paced(list, rate, 2*time.Second)
 	time.Sleep(300 * time.Millisecond)
 	before, used := count.Load(), g.cpu()
-	paced(list, rate, b.seconds)
+	b.profile(g, fmt.Sprintf("fanout%d", qos), func() { paced(list, rate, b.seconds) })
 	time.Sleep(500 * time.Millisecond)
 	done := count.Load() - before
 	if want := int64(b.seconds.Seconds()) * int64(rate*n); done < want*99/100 {
@@ -153,25 +153,26 @@ func (b *bench) fanoutOnce(n, rate int, qos byte) (float64, []time.Duration, err
 // idleClients measures memory and CPU of clients that do nothing, each with a session and a subscription of its own.
 func (b *bench) idleClients() error {
 	for _, ws := range []bool{true, false} {
-		var memory, cpu series
+		var memory, cpu, redis series
 		for range max(1, b.runs/2) {
-			m, c, err := b.idleOnce(ws)
+			m, c, r, err := b.idleOnce(ws)
 			if err != nil {
 				return err
 			}
-			memory, cpu = append(memory, m), append(cpu, c)
+			memory, cpu, redis = append(memory, m), append(cpu, c), append(redis, r)
 		}
 		kind := map[bool]string{true: "WebSocket", false: "TCP"}[ws]
 		row(fmt.Sprintf("%d idle clients, %s, MQTT 5 session, 1 subscription: KiB resident each", b.idle, kind), "%v", memory)
 		row("the same, CPU of the gateway, % of a core", "%v", cpu)
+		row("the same, commands that Redis executes a second", "%v", redis)
 	}
 	return nil
 }
 
-func (b *bench) idleOnce(ws bool) (kib, cpu float64, err error) {
+func (b *bench) idleOnce(ws bool) (kib, cpu, redis float64, err error) {
 	g, err := b.run(b.prefix())
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer g.kill()
 	addr := g.tcp
@@ -192,16 +193,37 @@ func (b *bench) idleOnce(ws bool) (kib, cpu float64, err error) {
 	for i := range conns {
 		c, err := dial(addr, connectOptions{id: fmt.Sprintf("%s-i%d", base, i), expiry: 600, ws: ws})
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		conns[i] = c
 		if err := c.subscribe(fmt.Sprintf("%s/%d", base, i), 1); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
+		go c.read() // or the WebSocket library answers no ping, and the client is taken for gone
 	}
 	time.Sleep(10 * time.Second)
+	asked, err := b.count(g)
+	if err != nil {
+		return 0, 0, 0, err
+	}
 	used, at := g.cpu(), time.Now()
-	time.Sleep(30 * time.Second)
+	b.profile(g, map[bool]string{true: "idlews", false: "idletcp"}[ws], func() { time.Sleep(30 * time.Second) })
 	cpu = 100 * (g.cpu() - used).Seconds() / time.Since(at).Seconds()
-	return float64(g.resident()-before) / 1024 / float64(b.idle), cpu, nil
+	asking, err := b.count(g)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for i, c := range conns {
+		select {
+		case <-c.gone:
+			return 0, 0, 0, fmt.Errorf("client %d did not stay", i)
+		default:
+		}
+	}
+	d := asking.since(asked)
+	redis = d.run / d.seconds()
+	if b.verbose {
+		fmt.Println("idle, a second:", d.times(1/d.seconds()).names())
+	}
+	return float64(g.resident()-before) / 1024 / float64(b.idle), cpu, redis, nil
 }

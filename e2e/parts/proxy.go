@@ -14,12 +14,12 @@ import (
 type ProxyServer struct {
 	Addr string // where clients connect
 
-	target string
 	listen net.Listener
 	work   sync.WaitGroup
 	closed chan struct{}
 
 	mu     sync.Mutex // protects what follows
+	target string
 	delay  time.Duration
 	jitter time.Duration
 	cut    chan struct{} // closed while bytes may flow; replaced by Cut
@@ -33,7 +33,13 @@ type proxyLink struct{ client, server *net.TCPConn }
 // Proxy listens on a free port and forwards to target (host:port) until the test ends.
 func Proxy(t T, target string) *ProxyServer {
 	t.Helper()
-	l, err := net.Listen("tcp", loopback(0))
+	return proxyAt(t, loopback(0), target)
+}
+
+// proxyAt is Proxy at an address of one's own.
+func proxyAt(t T, addr, target string) *ProxyServer {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatalf("start proxy: %v", err)
 	}
@@ -93,6 +99,14 @@ func (p *ProxyServer) Refuse() {
 	p.Reset()
 }
 
+// Move forwards new connections to another target, as a failover address does. Those that stand are reset.
+func (p *ProxyServer) Move(target string) {
+	p.mu.Lock()
+	p.target = target
+	p.mu.Unlock()
+	p.Reset()
+}
+
 // Links returns how many connections stand.
 func (p *ProxyServer) Links() int {
 	p.mu.Lock()
@@ -112,7 +126,10 @@ func (p *ProxyServer) accept() {
 
 // serve forwards one connection, both ways, until one side closes or breaks it.
 func (p *ProxyServer) serve(client *net.TCPConn) {
-	server, err := net.DialTimeout("tcp", p.target, 10*time.Second)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := net.DialTimeout("tcp", target, 10*time.Second)
 	if err != nil {
 		abort(client)
 		return

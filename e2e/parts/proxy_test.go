@@ -118,6 +118,26 @@ func TestProxyResets(t *testing.T) {
 	exchange(t, connectTo(t, p.Addr), "z")
 }
 
+func TestProxyMoves(t *testing.T) {
+	p := Proxy(t, echo(t))
+	conn := connectTo(t, p.Addr)
+	exchange(t, conn, "x")
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nobody.Close()
+	p.Move(nobody.Addr().String())
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection outlives the move")
+	}
+	if served(p.Addr) {
+		t.Error("the old target still serves")
+	}
+	p.Move(echo(t))
+	exchange(t, connectTo(t, p.Addr), "y")
+}
+
 func TestProxyPassesTheEndOn(t *testing.T) {
 	p := Proxy(t, echo(t))
 	conn := connectTo(t, p.Addr)

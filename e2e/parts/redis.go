@@ -16,7 +16,9 @@ import (
 
 // RedisOptions choose how a Redis keeps its data.
 type RedisOptions struct {
-	AOF bool // append only file, written through at each command: nothing acknowledged is lost by Kill
+	AOF       bool   // append only file, written through at each command: nothing acknowledged is lost by Kill
+	Fsync     string // with AOF, "everysec" or "no" instead of "always"
+	ReplicaOf string // host:port of a Redis to follow; "" is a master
 }
 
 // RedisServer is a redis-server of its own.
@@ -33,7 +35,15 @@ func Redis(t T, o RedisOptions) *RedisServer {
 	port := FreePort(t)
 	args := []string{}
 	if o.AOF {
-		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
+		fsync := o.Fsync
+		if fsync == "" {
+			fsync = "always"
+		}
+		args = append(args, "--appendonly", "yes", "--appendfsync", fsync)
+	}
+	if o.ReplicaOf != "" {
+		host, master, _ := net.SplitHostPort(o.ReplicaOf)
+		args = append(args, "--replicaof", host, master)
 	}
 	return redisServer(t, port, args...)
 }

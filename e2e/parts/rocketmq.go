@@ -14,6 +14,7 @@ type RocketMQOptions struct {
 	Brokers   int      // masters, broker-a, broker-b, ...; 0 means 1
 	FileIndex bool     // consume queues as files (RocketMQ's default) instead of RocksDB
 	NoLMQ     bool     // enableLmq and enableMultiDispatch stay off, as on a broker that nobody prepared
+	Proxied   bool     // clients are told the address of a proxy before each broker: Linux only, it needs 127.0.0.2
 	Heap      string   // -Xmx of a broker; "" means 1g
 	Conf      []string // further lines of broker.conf, such as "fileReservedTime=1"; they win
 }
@@ -31,8 +32,9 @@ const rocketLogs = "logs/rocketmqlogs"
 // Broker is a master broker.
 type Broker struct {
 	*Process
-	Name string // broker-a, broker-b, ...
-	Addr string // host:port that it tells the name server
+	Name string       // broker-a, broker-b, ...
+	Addr string       // host:port that it tells the name server
+	Way  *ProxyServer // what listens there, with Proxied
 }
 
 // RocketMQ starts a name server and brokers, and waits until every broker has a route and answers.
@@ -67,10 +69,16 @@ func broker(t T, lib, nameServer, name string, o RocketMQOptions) *Broker {
 	t.Helper()
 	dir := t.TempDir()
 	addr := loopback(FreePort(t, -2, +1)) // -2 serves clients that ask for it, +1 replicas
+	ip, told := "127.0.0.1", addr
+	var way *ProxyServer
+	if o.Proxied { // a broker tells its own port, so the proxy has the same one at another address
+		ip, told = "127.0.0.2", "127.0.0.2:"+portOf(addr)
+		way = proxyAt(t, told, addr)
+	}
 	store := filepath.Join(dir, "store")
 	lines := []string{
 		"brokerClusterName=DefaultCluster", "brokerName=" + name, "brokerId=0",
-		"namesrvAddr=" + nameServer, "brokerIP1=127.0.0.1", "listenPort=" + portOf(addr),
+		"namesrvAddr=" + nameServer, "brokerIP1=" + ip, "bindAddress=127.0.0.1", "listenPort=" + portOf(addr),
 		"autoCreateTopicEnable=true", "autoCreateSubscriptionGroup=true",
 		"storePathRootDir=" + store, "storePathCommitLog=" + filepath.Join(store, "commitlog"),
 		"mappedFileSizeCommitLog=134217728", "flushDiskType=ASYNC_FLUSH", "diskMaxUsedSpaceRatio=99",
@@ -92,19 +100,19 @@ func broker(t T, lib, nameServer, name string, o RocketMQOptions) *Broker {
 		command: func() *exec.Cmd {
 			return java(dir, lib, []string{"-Xms256m", "-Xmx" + heap, "-XX:MaxDirectMemorySize=512m"}, "org.apache.rocketmq.broker.BrokerStartup", conf)
 		},
-		ready: func() error { return brokerReady(nameServer, addr) },
+		ready: func() error { return brokerReady(nameServer, told, addr) },
 	})
-	return &Broker{Process: p, Name: name, Addr: addr}
+	return &Broker{Process: p, Name: name, Addr: told, Way: way}
 }
 
 // brokerReady asks the name server for the broker, and the broker for itself.
-func brokerReady(nameServer, addr string) error {
+func brokerReady(nameServer, told, addr string) error {
 	info, err := ask(nameServer, codeClusterInfo)
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(string(info), `"`+addr+`"`) {
-		return fmt.Errorf("the name server does not know %s", addr)
+	if !strings.Contains(string(info), `"`+told+`"`) {
+		return fmt.Errorf("the name server does not know %s", told)
 	}
 	_, err = ask(addr, codeBrokerConfig)
 	return err

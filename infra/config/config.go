@@ -83,6 +83,16 @@ type Config struct {
 	LogClients []string   `env:"LOG_CLIENTS"` // client ids and patterns of which everything is logged
 	LogFormat  string     `env:"LOG_FORMAT"`  // "json", "text", or "": text on a terminal, else json
 
+	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // see Tracing
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
+	OTLPHeaders        Secret `env:"OTEL_EXPORTER_OTLP_HEADERS"`
+	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
+	TracesExporter     string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp"`
+	TracesSampler      string `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on"`
+	TracesSamplerArg   string `env:"OTEL_TRACES_SAMPLER_ARG"`
+	OTelService        string `env:"OTEL_SERVICE_NAME" envDefault:"lmqgate"`
+	OTelDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false"`
+
 	TrustedProxies []netip.Prefix `env:"-"` // TRUSTED_PROXIES, single addresses as /32 or /128
 
 	// MQTTTCPAddrSet tells an address that the user asked for from the default of embedded mode: only for the

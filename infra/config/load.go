@@ -44,7 +44,7 @@ func loadOn(environ []string, m machine) (Config, error) {
 	cfg.platformDefaults(set, m.files)
 	for _, check := range []func(map[string]string, *Problems){
 		cfg.checkListeners, cfg.checkTLS, cfg.checkRocketMQ, cfg.checkRedis,
-		cfg.checkAuth, cfg.checkLimits, cfg.checkProxies, cfg.checkLog,
+		cfg.checkAuth, cfg.checkLimits, cfg.checkProxies, cfg.checkLog, cfg.checkTracing,
 	} {
 		check(set, &wrong)
 	}

@@ -303,6 +303,51 @@ var vars = []Var{
 		Meaning: "`json` or `text`",
 		Accepts: "json or text", Java: "logback.xml",
 	},
+	{
+		Name: "OTEL_EXPORTER_OTLP_ENDPOINT", Default: "none: tracing is off",
+		Meaning: "OpenTelemetry collector that traces are sent to; `/v1/traces` is put behind it",
+		Accepts: "a URL such as http://collector:4318",
+	},
+	{
+		Name: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Default: "none",
+		Meaning: "the same, as the whole URL",
+		Accepts: "a URL such as http://collector:4318/v1/traces",
+	},
+	{
+		Name: "OTEL_EXPORTER_OTLP_HEADERS", Default: "none", Secret: true,
+		Meaning: "headers for the collector, such as `authorization=Bearer%20...`",
+		Accepts: "a comma list of name=value, values percent-encoded",
+	},
+	{
+		Name:    "OTEL_EXPORTER_OTLP_PROTOCOL",
+		Meaning: "there is no other",
+		Accepts: "http/protobuf",
+	},
+	{
+		Name:    "OTEL_TRACES_EXPORTER",
+		Meaning: "`otlp` or `none`",
+		Accepts: "otlp or none",
+	},
+	{
+		Name:    "OTEL_TRACES_SAMPLER",
+		Meaning: "which traces are kept, where the client or application has not decided that",
+		Accepts: "always_on, always_off, traceidratio, or one of these with parentbased_ before it",
+	},
+	{
+		Name: "OTEL_TRACES_SAMPLER_ARG", Default: "`1`",
+		Meaning: "share of traces that a `traceidratio` sampler keeps",
+		Accepts: "a number from 0 to 1",
+	},
+	{
+		Name:    "OTEL_SERVICE_NAME",
+		Meaning: "`service.name` of the spans",
+		Accepts: "a name",
+	},
+	{
+		Name:    "OTEL_SDK_DISABLED",
+		Meaning: "no traces, whatever the others say",
+		Accepts: acceptsBool,
+	},
 }
 
 const acceptsBool = "true or false (also on, off, yes, no, 1, 0)"

@@ -9,7 +9,7 @@ import (
 
 // announce says where the instance listens and, when embedded, what to try next.
 func (g *Gateway) announce() {
-	g.log.Info("accepting clients", "instance", g.id, "http", g.HTTPAddr().String(), "ws_path", g.cfg.WSPath,
+	g.log.Info("accepting clients", "http", g.HTTPAddr().String(), "ws_path", g.cfg.WSPath,
 		"tcp", addrText(g.listeners.tcp), "tls", addrText(g.listeners.tls), "embedded", g.cfg.Embedded)
 	if !g.cfg.Embedded {
 		return

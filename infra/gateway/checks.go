@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"lmqgate/adapter/rocketmq"
 )
 
 // Names of the checks.
@@ -71,6 +73,9 @@ var rocketHints = []hint{
 
 // explainRocket is check.explain of RocketMQ.
 func explainRocket(err error) (public, remedy string) {
+	if errors.Is(err, rocketmq.ErrStalled) {
+		return "does not index", "a broker acknowledges messages that nobody can read: look at its log for errors of the reput or dispatch service, and restart it"
+	}
 	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
 		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +
 			"brokerIP1 in its broker.conf an address that can be reached from here?"

@@ -26,6 +26,7 @@ import (
 	"lmqgate/functions/tick"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
+	"lmqgate/infra/telemetry/tracing"
 	"lmqgate/meta/access"
 	"lmqgate/meta/redisstore"
 	"lmqgate/meta/registry"
@@ -61,6 +62,7 @@ type Gateway struct {
 	tick      *tick.Handler // nil: off
 	monitor   *monitor
 	hub       *deliver.Hub
+	tracer    *tracing.Tracer  // nil: off
 	presence  *presence.Events // nil unless wanted
 	clients   *client.Server
 	transport *transport.Server
@@ -173,6 +175,9 @@ func (g *Gateway) startRocket(ctx context.Context) {
 
 // assemble makes the parts between the store and the listeners.
 func (g *Gateway) assemble() error {
+	if err := g.openTracing(context.Background()); err != nil {
+		return err
+	}
 	chain, enhanced, err := g.authenticate()
 	if err != nil {
 		return err
@@ -185,12 +190,12 @@ func (g *Gateway) assemble() error {
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
 		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
-		Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
+		Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
-	g.hub = deliver.NewHub(messageLog{g.rocket}, g.store, g.committer, deliver.Config{
+	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
 		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
@@ -210,7 +215,7 @@ func (g *Gateway) assemble() error {
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
 		InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8), MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
-		Follow: g.follow(), Logger: g.log, Register: g.reg,
+		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
 	g.registerState()
@@ -289,6 +294,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		defer cancel()
 		errs = append(errs, g.transport.Wait(last))
 	}
+	g.closeTracing()
 	g.embedded.stop()
 	return errors.Join(errs...)
 }

@@ -63,6 +63,9 @@ func tuneRedis(opt *redis.UniversalOptions) {
 	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
+// canaryEvery is about how often each broker's index is tried.
+const canaryEvery = 10 * time.Second
+
 // openRocket makes the RocketMQ client; it is started later and needs no cluster to be up.
 func (g *Gateway) openRocket() error {
 	servers := g.cfg.NameServers
@@ -71,7 +74,7 @@ func (g *Gateway) openRocket() error {
 	}
 	c, err := rocketmq.New(rocketmq.Config{
 		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(),
-		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic, MaxInFlight: 32768,
+		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic, MaxInFlight: 32768, CanaryEvery: canaryEvery,
 		DirectSend: g.cfg.RocketMQProducer == "direct",
 		Logger:     g.log, Registerer: g.reg,
 	})

@@ -6,11 +6,15 @@ import (
 
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/rocketmq"
+	"lmqgate/infra/telemetry/tracing"
 	"lmqgate/meta/message"
 )
 
 // messageLog lets deliver read through the RocketMQ client. Messages are decoded once for all sessions.
-type messageLog struct{ c *rocketmq.Client }
+type messageLog struct {
+	c      *rocketmq.Client
+	tracer *tracing.Tracer // nil: off
+}
 
 var _ deliver.Log = messageLog{}
 
@@ -39,31 +43,34 @@ func (l messageLog) Pull(ctx context.Context, r deliver.Ref, offset int64, limit
 	if err != nil {
 		return deliver.Batch{}, err
 	}
-	return batch(res), nil
+	return l.batch(res), nil
 }
 
 func (l messageLog) Watch(r deliver.Ref, offset int64, fn func(deliver.Batch) bool) deliver.Watch {
-	return l.c.Watch(rocketmq.LMQ{Broker: r.Broker, Name: r.LMQ}, offset, sink(fn))
+	return l.c.Watch(rocketmq.LMQ{Broker: r.Broker, Name: r.LMQ}, offset, sink{l, fn})
 }
 
-type sink func(deliver.Batch) bool
+type sink struct {
+	log messageLog
+	fn  func(deliver.Batch) bool
+}
 
-func (s sink) Pulled(r rocketmq.PullResult) bool { return s(batch(r)) }
+func (s sink) Pulled(r rocketmq.PullResult) bool { return s.fn(s.log.batch(r)) }
 
 // batch turns a pull's answer into what deliver works with.
-func batch(r rocketmq.PullResult) deliver.Batch {
+func (l messageLog) batch(r rocketmq.PullResult) deliver.Batch {
 	b := deliver.Batch{Next: r.Next, Min: r.Min, Max: r.Max, Moved: r.Status == rocketmq.OffsetMoved, Boot: r.Boot}
 	if len(r.Messages) > 0 {
 		b.Entries = make([]*deliver.Entry, len(r.Messages))
 	}
 	for i, m := range r.Messages {
-		b.Entries[i] = entry(m)
+		b.Entries[i] = l.entry(m)
 	}
 	return b
 }
 
 // entry decodes one message. One that is none of ours to deliver stays as a place in the queue.
-func entry(m *rocketmq.PulledMessage) *deliver.Entry {
+func (l messageLog) entry(m *rocketmq.PulledMessage) *deliver.Entry {
 	prop := func(name string) string {
 		v, _ := m.Properties.Get(name)
 		return v
@@ -81,5 +88,8 @@ func entry(m *rocketmq.PulledMessage) *deliver.Entry {
 	}
 	msg.Key, msg.StoreMillis, msg.BornMillis = m.Key, m.StoreMillis, m.BornMillis
 	e.Message = msg
+	if l.tracer != nil {
+		e.Trace = l.tracer.Received(msg, prop, m.Topic)
+	}
 	return e
 }

@@ -10,14 +10,17 @@ import (
 )
 
 // pops lets shared subscriptions consume through the RocketMQ client.
-type pops struct{ c *rocketmq.Client }
+type pops struct {
+	c   *rocketmq.Client
+	log messageLog
+}
 
 var _ deliver.Pops = pops{}
 
 // shared is how shared subscriptions are served.
 func (g *Gateway) shared() deliver.Shared {
 	g.store.OnGroupEnd(func(filter string, l registry.Life) { g.hub.GroupEnded(filter, l) })
-	return deliver.Shared{Pops: pops{g.rocket}, Groups: g.store, Owners: g.store, Invisible: g.cfg.SharedRedelivery, Max: g.cfg.MaxGroups}
+	return deliver.Shared{Pops: pops{g.rocket, messageLog{g.rocket, g.tracer}}, Groups: g.store, Owners: g.store, Invisible: g.cfg.SharedRedelivery, Max: g.cfg.MaxGroups}
 }
 
 func lmq(r deliver.Ref) rocketmq.LMQ { return rocketmq.LMQ{Broker: r.Broker, Name: r.LMQ} }
@@ -28,7 +31,7 @@ func (p pops) Pop(r deliver.PopRequest, done func([]deliver.Popped, int64, error
 	}, func(messages []rocketmq.Popped, rest int64, err error) {
 		got := make([]deliver.Popped, len(messages))
 		for i, m := range messages {
-			got[i] = deliver.Popped{Entry: entry(m.PulledMessage), Handle: m.Handle, Again: m.Reconsume > 0}
+			got[i] = deliver.Popped{Entry: p.log.entry(m.PulledMessage), Handle: m.Handle, Again: m.Reconsume > 0}
 		}
 		done(got, rest, err)
 	})

@@ -73,7 +73,7 @@ func (b *Broker) createTopic(a *args) *remoting.Command {
 	}
 	b.topics.put(t)
 	if !store.IsLMQ(t.name) {
-		b.names.register(b.name, b.Addr(), []topicConfig{t})
+		b.names.register(b.name, b.announced(), []topicConfig{t})
 	}
 	return answer(remoting.Success, notSet)
 }
@@ -85,7 +85,7 @@ func (b *Broker) makeTopic(name string, queues int) topicConfig {
 	}
 	t := topicConfig{name: name, read: queues, write: queues, perm: remoting.PermRead | remoting.PermWrite}
 	b.topics.put(t)
-	b.names.register(b.name, b.Addr(), []topicConfig{t})
+	b.names.register(b.name, b.announced(), []topicConfig{t})
 	return t
 }
 

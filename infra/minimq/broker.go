@@ -45,8 +45,9 @@ type Broker struct {
 	pops    *popTable
 	timers  *timers
 
-	life sync.Mutex // protects up and, until start has returned, store
-	up   bool
+	life  sync.Mutex // protects up, front and, until start has returned, store
+	up    bool
+	front string // host:port told to the name server instead of our own
 
 	mu  sync.Mutex // protects rng
 	rng *rand.Rand
@@ -81,6 +82,31 @@ func (b *Broker) Name() string { return b.name }
 // Addr is the broker's host:port; it stays the same over Faults.Down and Up.
 func (b *Broker) Addr() string { return b.ep.addr() }
 
+// Announce has the name server tell clients another address than the broker's
+// own, such as a proxy's in front of it (brokerIP1 of a real one).
+func (b *Broker) Announce(front string) {
+	b.life.Lock()
+	defer b.life.Unlock()
+	b.front = front
+	if b.up {
+		b.names.register(b.name, front, b.topics.all())
+	}
+}
+
+// announced is the address that clients are told.
+func (b *Broker) announced() string {
+	b.life.Lock()
+	defer b.life.Unlock()
+	return b.announcedLocked()
+}
+
+func (b *Broker) announcedLocked() string {
+	if b.front != "" {
+		return b.front
+	}
+	return b.ep.addr()
+}
+
 // Faults switches this broker's faults.
 func (b *Broker) Faults() *Faults { return b.faults }
 
@@ -106,7 +132,7 @@ func (b *Broker) start() error {
 	}
 	b.timers.start()
 	b.ep.serve()
-	b.names.register(b.name, b.ep.addr(), b.topics.all())
+	b.names.register(b.name, b.announcedLocked(), b.topics.all())
 	b.up = true
 	return nil
 }

@@ -104,7 +104,7 @@ func (b *Broker) checkSend(c *conn, h sendHeader) (topicConfig, *remoting.Comman
 		if !found {
 			return t, b.refuse(remoting.TopicNotExist, "topic["+h.topic+"] not exist, apply first please!"+seeFAQ)
 		}
-		b.names.register(b.name, b.Addr(), []topicConfig{t})
+		b.names.register(b.name, b.announced(), []topicConfig{t})
 	}
 	if int(h.queue) >= max(t.write, t.read) {
 		return t, b.refuse(codeInvalidParameter, fmt.Sprintf("request queueId[%d] is illegal, %s Producer: %s", h.queue, t, c.remote))

@@ -28,6 +28,8 @@ type Message struct {
 	Properties Properties
 
 	Key         string // UNIQ_KEY
+	TraceParent string // W3C Trace Context that a RocketMQ message carries on, "" = none; Decode leaves it out
+	TraceState  string
 	Publisher   string // client id of an MQTT 5.0 publisher (for No Local), "" if unknown
 	BornMillis  int64  // when the gateway accepted it
 	StoreMillis int64  // when the broker stored it; 0 before

@@ -32,6 +32,12 @@ const (
 	PropPart      = "LMQGATE_PART"   // number of a part of a split message, from 0; absent in a whole one
 )
 
+// W3C Trace Context of a message: only where tracing is on, or a RocketMQ application set it.
+const (
+	PropTraceParent = "traceparent"
+	PropTraceState  = "tracestate"
+)
+
 // separators are the bytes that delimit properties on the wire; no property may contain them. They are legal in an MQTT
 // topic, which then travels in extData.mqttRealTopic, where JSON escapes them, and with U+FFFD in their place in originMqttTopic.
 const separators = "\x01\x02"
@@ -64,6 +70,12 @@ func Encode(m *Message) Rocket {
 	p[PropExtData] = encodeExt(qos, realTopic, &m.Properties)
 	if m.Retain {
 		p[PropRetain] = "true"
+	}
+	if m.TraceParent != "" {
+		p[PropTraceParent] = m.TraceParent
+		if m.TraceState != "" {
+			p[PropTraceState] = m.TraceState
+		}
 	}
 	if m.Publisher != "" {
 		p[PropPublisher] = url.PathEscape(m.Publisher)

@@ -15,6 +15,7 @@ import (
 	"lmqgate/meta/redisstore"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
+	"lmqgate/meta/status"
 )
 
 // TestRoundTrips holds every call to its number of commands and round trips, however many items it has.
@@ -113,6 +114,16 @@ func TestMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := s.Status().Report(ctx, status.Figures{}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	retained, err := s.Retained(redisstore.RetainConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := retained.Count(ctx); err != nil {
+		t.Fatal(err)
+	}
 	on.mini.SetError("LOADING for the test")
 	if err := s.Ping(ctx); err == nil {
 		t.Error("no error")
@@ -132,6 +143,10 @@ func TestMetrics(t *testing.T) {
 				got[f.GetName()+" "+label] = m.GetCounter().GetValue()
 			}
 		}
+	}
+	// Each script has a name of its own there, whatever it belongs to.
+	if got["lmqgate_redis_commands_total evalsha"] != 0 || got["lmqgate_redis_commands_total status_report"] == 0 || got["lmqgate_redis_commands_total retain_count"] == 0 {
+		t.Errorf("scripts without a name: %v", got)
 	}
 	// attach and the first write are sent twice: miniredis does not know the scripts.
 	for name, want := range map[string]float64{

@@ -58,8 +58,7 @@ var _ retain.Store = (*Retained)(nil)
 func (s *Store) Retained(cfg RetainConfig) (*Retained, error) {
 	r := &Retained{
 		store: s, maxPayload: cfg.MaxPayload, now: cfg.Clock,
-		count: newScript("retain_count", retainCountSource), read: newScript("retain_read", retainReadSource),
-		set: newScript("retain_set", retainSetSource), walk: newScript("retain_walk", retainWalkSource),
+		count: s.scripts.retainCount, read: s.scripts.retainRead, set: s.scripts.retainSet, walk: s.scripts.retainWalk,
 	}
 	if r.maxPayload <= 0 {
 		r.maxPayload = defaultRetainedPayload

@@ -107,6 +107,8 @@ var writeSource string
 type scripts struct {
 	finished, groupBegun, groupJoin, groupRenew script
 
+	retainCount, retainRead, retainSet, retainWalk, statusAll, statusReport script
+
 	attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
 	orphan, peek, release, settle, snapshot, willDone, willDue, willPlace, write script
 }
@@ -115,8 +117,11 @@ func loadScripts() *scripts {
 	return &scripts{
 		finished:   newScript("finished", finishedSource),
 		groupBegun: newScript("group_begun", groupBegunSource), groupJoin: newScript("group_join", groupJoinSource),
-		groupRenew: newScript("group_renew", groupRenewSource),
-		attach:     newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
+		groupRenew:  newScript("group_renew", groupRenewSource),
+		retainCount: newScript("retain_count", retainCountSource), retainRead: newScript("retain_read", retainReadSource),
+		retainSet: newScript("retain_set", retainSetSource), retainWalk: newScript("retain_walk", retainWalkSource),
+		statusAll: newScript("status_all", statusAllSource), statusReport: newScript("status_report", statusReportSource),
+		attach: newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
 		detach: newScript("detach", willsSource+detachSource), dueMove: newScript("due_move", dueMoveSource),
 		duePage: newScript("due_page", duePageSource), expire: newScript("expire", willsSource+expireSource),
 		hold: newScript("hold", holdSource), instBeat: newScript("inst_beat", instBeatSource),
@@ -135,6 +140,7 @@ func loadScripts() *scripts {
 func (s *scripts) all() []script {
 	return []script{
 		s.finished, s.groupBegun, s.groupJoin, s.groupRenew,
+		s.retainCount, s.retainRead, s.retainSet, s.retainWalk, s.statusAll, s.statusReport,
 		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
 		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
 		s.willDone, s.willDue, s.willPlace, s.write,

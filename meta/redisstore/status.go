@@ -30,7 +30,7 @@ var _ status.Peers = (*Status)(nil)
 
 // Status makes the store of instances' figures.
 func (s *Store) Status() *Status {
-	return &Status{store: s, all: newScript("status_all", statusAllSource), report: newScript("status_report", statusReportSource)}
+	return &Status{store: s, all: s.scripts.statusAll, report: s.scripts.statusReport}
 }
 
 // Report stores the figures of an instance; see status.Peers.

@@ -1,0 +1,228 @@
+package history
+
+import "slices"
+
+// forged: every delivery is of a message that was sent before, to that topic.
+func (c *checker) forged() {
+	for client, places := range c.deliveries {
+		for _, i := range places {
+			e := c.events[i]
+			m := c.messages[e.Msg]
+			switch {
+			case m == nil, m.first > i:
+				c.found(Forged, []int{i}, "%s got %s, which nobody had sent", client, e.Msg)
+			case m.topic != e.Topic:
+				c.found(Forged, []int{m.first, i}, "%s got %s as one of topic %s", client, e.Msg, e.Topic)
+			}
+		}
+	}
+}
+
+// uninvited: there is a subscription that may have asked for it, and the QoS is the publisher's at most.
+func (c *checker) uninvited() {
+	for client, places := range c.deliveries {
+		for _, i := range places {
+			e := c.events[i]
+			m := c.messages[e.Msg]
+			if m == nil || m.topic != e.Topic {
+				continue
+			}
+			if e.QoS > m.qos {
+				c.found(Uninvited, []int{m.first, i}, "%s got %s with more than the publisher's QoS", client, e.Msg)
+			}
+			proof, ok := []int{m.first, i}, false
+			for _, s := range c.matching(e.Topic) {
+				if s.client != client || s.asked > i {
+					continue
+				}
+				// What was sent before the end may have been on its way [MQTT-3.10.4-2].
+				ok = ok || s.ended > m.first
+				proof = append(proof, s.asked, s.ended)
+			}
+			if !ok {
+				c.found(Uninvited, proof, "%s got %s without a subscription", client, e.Msg)
+			}
+		}
+	}
+}
+
+// copies is how often a client may get one message at once: once by all its plain subscriptions, and once by each group.
+func (c *checker) copies(client, topic string) int {
+	plain, groups := 0, map[string]bool{}
+	for _, s := range c.matching(topic) {
+		if s.client != client {
+			continue
+		}
+		if s.group == "" {
+			plain = 1
+		} else {
+			groups[s.filter] = true
+		}
+	}
+	return max(1, plain+len(groups))
+}
+
+// twice: see the package's documentation.
+func (c *checker) twice() {
+	for client, places := range c.deliveries {
+		type once struct {
+			msg  string
+			conn int
+		}
+		all, onConn := map[string][]int{}, map[once][]int{}
+		for _, i := range places {
+			e := c.events[i]
+			m := c.messages[e.Msg]
+			if m == nil || e.Retain && !m.will { // a retained message comes with every subscription
+				continue
+			}
+			repeated, what := onConn[once{e.Msg, e.Conn}], "on one connection"
+			if e.QoS == 2 {
+				repeated, what = all[e.Msg], "with QoS 2"
+				all[e.Msg] = append(repeated, i)
+			} else {
+				onConn[once{e.Msg, e.Conn}] = append(repeated, i)
+			}
+			if len(repeated) >= c.copies(client, e.Topic) && !c.renewed(client, e.Topic, m.first, i) {
+				c.found(Twice, append(c.connsOf(client, repeated[0], i), append(slices.Clone(repeated), m.first, i)...), "%s got %s again %s", client, e.Msg, what)
+			}
+		}
+	}
+	c.twiceShared()
+}
+
+// twiceShared: a QoS 2 message is for one member of a group, as long as none of them leaves.
+func (c *checker) twiceShared() {
+	got := map[string][]int{} // by group's filter and message
+	for client, places := range c.deliveries {
+		for _, i := range places {
+			e := c.events[i]
+			if e.QoS != 2 || e.Retain || c.messages[e.Msg] == nil {
+				continue
+			}
+			for _, s := range c.matching(e.Topic) {
+				if s.client == client && s.group != "" && s.asked < i {
+					got[s.filter+" "+e.Msg] = append(got[s.filter+" "+e.Msg], i)
+				}
+			}
+		}
+	}
+	for _, places := range got {
+		slices.Sort(places)
+		places = slices.Compact(places)
+		e, clients := c.events[places[0]], map[string]bool{}
+		for _, i := range places {
+			clients[c.events[i].Client] = true
+		}
+		if len(clients) > 1 && !c.leaves(e.Topic, c.messages[e.Msg].first, places[len(places)-1]) {
+			c.found(Twice, append(places, c.messages[e.Msg].first), "%d members of a group got %s", len(clients), e.Msg)
+		}
+	}
+}
+
+// leaves tells whether a shared subscription to a topic begins or ends between two places.
+func (c *checker) leaves(topic string, from, to int) bool {
+	for _, s := range c.matching(topic) {
+		if s.group != "" && (s.endAsked < to && s.ended > from || s.granted > from && s.asked < to) {
+			return true
+		}
+	}
+	return false
+}
+
+// connsOf are the beginnings and ends of a client's connections between two places.
+func (c *checker) connsOf(client string, from, to int) []int {
+	var list []int
+	for _, o := range c.byClient[client] {
+		for _, i := range []int{o.connect, o.connected, o.refused, o.ended} {
+			if i > from && i < to && len(list) < 40 {
+				list = append(list, i)
+			}
+		}
+	}
+	return list
+}
+
+// order: first deliveries in the order of sending.
+func (c *checker) order() {
+	type lane struct {
+		publisher, topic string
+		qos              byte
+	}
+	for client, places := range c.deliveries {
+		last, seen := map[lane]int{}, map[string]bool{}
+		for _, i := range places {
+			e := c.events[i]
+			m := c.messages[e.Msg]
+			if m == nil || m.will || e.Retain || seen[e.Msg] || c.inGroup(client, e.Topic) {
+				continue
+			}
+			seen[e.Msg] = true
+			l := lane{m.client, m.topic, m.qos}
+			if prev, ok := last[l]; ok {
+				p := c.messages[c.events[prev].Msg]
+				if p.seq > m.seq {
+					if !c.renewed(client, e.Topic, m.first, i) {
+						c.found(Order, append(c.connsOf(client, prev, i), m.first, p.first, prev, i), "%s got %s after %s", client, m.id, p.id)
+					}
+					continue
+				}
+			}
+			last[l] = i
+		}
+	}
+}
+
+func (c *checker) inGroup(client, topic string) bool {
+	return slices.ContainsFunc(c.matching(topic), func(s *sub) bool { return s.client == client && s.group != "" })
+}
+
+// sessions: see index.fresh.
+func (c *checker) sessions() {
+	for _, i := range c.lostState {
+		o := c.conns[c.events[i].Conn]
+		old := c.before(o)
+		c.found(Session, []int{old.connected, old.ended, o.connect, i}, "the session of %s is gone", o.client)
+	}
+	for _, o := range c.conns {
+		if o.connected < never && o.clean && c.events[o.connected].Present { // [MQTT-3.2.2-2]
+			c.found(Session, []int{o.connect, o.connected}, "%s asked for a new session and was told of an old one", o.client)
+		}
+	}
+}
+
+// owner: after a later connection was accepted the earlier one is granted nothing, and ends.
+func (c *checker) owner() {
+	for client, list := range c.byClient {
+		accepted := slices.DeleteFunc(slices.Clone(list), func(o *conn) bool { return o.connected == never })
+		slices.SortFunc(accepted, func(a, b *conn) int { return a.connected - b.connected })
+		for k := 1; k < len(accepted); k++ {
+			old, later := accepted[k-1], accepted[k]
+			if c.quiet < never && old.ended == never && later.connect > old.connected {
+				c.found(Owner, []int{old.connected, later.connect, later.connected, c.quiet}, "%s has two connections", client)
+			}
+		}
+	}
+	for _, s := range c.subs {
+		for _, sp := range s.spans {
+			if sp.granted < never {
+				c.stale(s, sp)
+			}
+		}
+	}
+}
+
+// stale: a SUBSCRIBE that was sent on a connection after a later one was accepted must not be granted there.
+func (c *checker) stale(s *sub, sp span) {
+	asked, granted := c.events[sp.asked], c.events[sp.granted]
+	mine := c.conns[asked.Conn]
+	if mine == nil || granted.Conn != asked.Conn {
+		return
+	}
+	for _, o := range c.byClient[s.client] {
+		if o != mine && o.connect > mine.connected && o.connected < sp.asked {
+			c.found(Owner, []int{mine.connected, o.connected, sp.asked, sp.granted}, "%s is served on a connection that was taken over", s.client)
+			return
+		}
+	}
+}
