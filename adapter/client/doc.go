@@ -18,6 +18,7 @@
 //	subscribe.go  SUBSCRIBE and UNSUBSCRIBE
 //	output.go     bytes to the client; write.go how they are written, alias.go the topic aliases among them
 //	close.go      ways to end, leave.go what follows; undone.go what of that has to be tried again
+//	budget.go     the bytes that wait for all clients
 //	pressure.go   what happens when there is too much: pace, allowance, who is disconnected first
 //	move.go       clients that are sent elsewhere
 //	server.go     all clients: keep alive, pings, age; drain.go their end

@@ -47,6 +47,7 @@ type Server struct {
 	undone  undone
 	conns   atomic.Uint64 // that were served
 	hand    hand
+	budget  budget
 	warned  atomic.Int64 // when warn last did, ns since start
 	freed   atomic.Int64 // when a session was last released, ns since start
 	refused refusals
@@ -69,6 +70,7 @@ func NewServer(deps Deps, cfg Config) *Server {
 		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
 		seed: maphash.MakeSeed(),
 	}
+	s.budget.most = int64(s.cfg.OutBytes)
 	s.metrics = newMetrics(s.cfg.Register, s)
 	return s
 }
@@ -91,6 +93,7 @@ func (s *Server) Run(ctx context.Context) {
 			continue
 		}
 		s.look()
+		s.balance()
 		select {
 		case retrying <- struct{}{}:
 			go func() { s.retry(ctx); <-retrying }()
