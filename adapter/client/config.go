@@ -24,6 +24,7 @@ type Config struct {
 	WriteTimeout     time.Duration // in which a client has to read 32 KiB of what waits for it, default 30 s
 	PacketTimeout    time.Duration // from the first byte of a packet to its last, default 60 s
 	InHand           int           // publications of all clients on their way to the log; from half of it on each client may have fewer. Default 20,000
+	OutBytes         int           // bytes that wait to be written to all clients; beyond, deliveries wait in the log. Default 256 MiB
 	InHandBytes      int           // their payloads, in the same way; default 128 MiB
 	AuthTimeout      time.Duration // bound on one enhanced authentication, default 10 s
 	PingAfter        time.Duration // a WebSocket on which nothing moved for so long is sent a ping; 0 = never
@@ -58,6 +59,7 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.InHand, 20_000)
 	def(&c.InHandBytes, 128<<20)
+	def(&c.OutBytes, 256<<20)
 	dur(&c.KeepAliveMax, 300*time.Second)
 	if c.SessionExpiryMax == 0 {
 		c.SessionExpiryMax = 168 * time.Hour

@@ -30,6 +30,8 @@ type output struct {
 	buf     *[]byte
 	answers int               // bytes of buf that are no deliveries, which Full bounds
 	leaving int               // bytes that are being written
+	counted int               // bytes that the budget knows of
+	queued  bool              // the budget will wake the delivery
 	writing bool              // a goroutine is at it
 	full    bool              // Full was answered with true: wake the delivery when there is room
 	ended   bool              // no more bytes are taken
@@ -113,6 +115,7 @@ func (o *output) room() bool {
 func (o *output) giveUp() {
 	o.c.srv.metrics.slow(slowAnswers)
 	o.ended, o.closing, o.bye, o.buf = true, true, packet.QuotaExceeded, nil
+	o.account()
 	_ = o.c.conn.SetWriteDeadline(time.Unix(1, 0))
 	o.start()
 }
@@ -120,6 +123,7 @@ func (o *output) giveUp() {
 // gathered takes the buffer with a packet more. Called under o.mu.
 func (o *output) gathered(b []byte) {
 	*o.buf = b
+	o.account()
 	o.start()
 }
 
@@ -135,8 +139,14 @@ func (o *output) start() {
 func (c *client) Full() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	if c.out.buf != nil && len(*c.out.buf) > fullBytes {
-		c.out.full = true
+	switch o := &c.out; {
+	case o.buf != nil && len(*o.buf) > fullBytes:
+		o.full = true
+	case !o.ended && c.srv.budget.spent():
+		if o.full = true; !o.queued {
+			o.queued = true
+			c.srv.budget.wait(c)
+		}
 	}
 	return c.out.full || c.out.ended
 }
@@ -147,6 +157,7 @@ func (o *output) drop() {
 	defer o.mu.Unlock()
 	if o.buf != nil && !o.closing {
 		o.buf, o.answers = nil, 0
+		o.account()
 	}
 }
 

@@ -58,7 +58,8 @@ func (c *client) pace() {
 	})
 }
 
-// load is the number of bytes that wait for the client to read them, or for the log to take them.
+// load is the number of bytes that wait for the client to read them, for the log to take them, or for the rest of their
+// packet.
 func (c *client) load() int {
 	c.out.mu.Lock()
 	n := c.out.leaving
@@ -66,6 +67,7 @@ func (c *client) load() int {
 		n += len(*c.out.buf)
 	}
 	c.out.mu.Unlock()
+	n += c.dec.Held()
 	if in := c.in.Load(); in != nil {
 		in.mu.Lock()
 		n += in.bytes
@@ -100,16 +102,29 @@ func (s *Server) Shed(bytes uint64) int {
 			freed += uint64(c.bytes)
 		}
 	}
+	s.budget.wake()
 	return shed
+}
+
+// balance disconnects clients when the bytes that wait for all have been over their budget for a while: what keeps it
+// that way is not read, and everybody waits for it.
+func (s *Server) balance() {
+	if !s.budget.spent() {
+		s.budget.over = 0
+		s.budget.wake() // who began to wait just when room was made
+		return
+	}
+	if s.budget.over++; s.budget.over < 2 {
+		return
+	}
+	s.budget.over = 0
+	n := s.Shed(uint64(s.budget.bytes.Load() - s.budget.most/2))
+	s.warn("too many bytes wait for clients that do not read, disconnected those for whom most waits", "clients", n)
 }
 
 // waiting is the number of bytes that wait to be written to all clients.
 func (s *Server) waiting() float64 {
-	n := 0
-	for _, c := range s.all() {
-		n += c.load()
-	}
-	return float64(n)
+	return float64(s.budget.bytes.Load() + s.hand.bytes.Load())
 }
 
 // reader counts a packet as begun with its first byte.

@@ -241,3 +241,35 @@ func TestShedIsTold(t *testing.T) {
 func gaugeFunc(f func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "x"}, f)
 }
+
+// What waits for all is bounded: deliveries wait in the log, until who does not read is disconnected.
+func TestBudget(t *testing.T) {
+	run(t, Config{OutBytes: 100_000}, func(t *testing.T, r *rig) {
+		deaf := r.dial(packet.V5, true, nil).send(connect(packet.V5, "deaf"))
+		synctest.Wait()
+		r.deliver.last().link.Send(&packet.Publish{Topic: "t", Payload: make([]byte, 110_000)})
+		reads := r.dial(packet.V5, false, nil).send(connect(packet.V5, "reads"))
+		reads.want("CONNACK 00")
+		d := r.deliver.last()
+		before := d.woken.Load()
+		if !d.link.Full() {
+			t.Fatal("deliveries go on")
+		}
+		reads.send(&packet.Pingreq{}).want("PINGRESP") // answers go on
+		select {
+		case <-deaf.served:
+			t.Fatal("disconnected at once")
+		default:
+		}
+		time.Sleep(5 * time.Second)
+		<-deaf.served
+		synctest.Wait()
+		if d.woken.Load() == before || d.link.Full() {
+			t.Errorf("woken %d times, full: %v", d.woken.Load()-before, d.link.Full())
+		}
+		if n := r.srv.budget.bytes.Load(); n != 0 {
+			t.Errorf("%d bytes are still counted", n)
+		}
+		reads.send(&packet.Pingreq{}).want("PINGRESP")
+	})
+}

@@ -47,7 +47,9 @@ type Server struct {
 	undone  undone
 	conns   atomic.Uint64 // that were served
 	hand    hand
+	budget  budget
 	warned  atomic.Int64 // when warn last did, ns since start
+	freed   atomic.Int64 // when a session was last released, ns since start
 	refused refusals
 
 	draining atomic.Bool // set under mu
@@ -68,6 +70,7 @@ func NewServer(deps Deps, cfg Config) *Server {
 		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
 		seed: maphash.MakeSeed(),
 	}
+	s.budget.most = int64(s.cfg.OutBytes)
 	s.metrics = newMetrics(s.cfg.Register, s)
 	return s
 }
@@ -90,6 +93,7 @@ func (s *Server) Run(ctx context.Context) {
 			continue
 		}
 		s.look()
+		s.balance()
 		select {
 		case retrying <- struct{}{}:
 			go func() { s.retry(ctx); <-retrying }()

@@ -26,9 +26,11 @@ func (o *output) write() {
 	for {
 		b, wake := o.take()
 		if b == nil {
+			o.c.srv.budget.wake() // for those who began to wait as the last bytes left
 			return
 		}
 		o.writeOut(*b)
+		o.c.srv.budget.wake()
 		if cap(*b) <= keepBytes {
 			*b = (*b)[:0]
 			buffers.Put(b)
@@ -52,10 +54,12 @@ func (o *output) take() (b *[]byte, wake bool) {
 		_ = o.c.conn.SetWriteDeadline(time.Now().Add(timeout))
 		wake = o.full
 		o.buf, o.answers, o.full, o.leaving = nil, 0, false, len(*b)
+		o.account()
 		o.c.wrote.Store(o.c.srv.now())
 		return b, wake
 	}
 	o.leaving = 0
+	o.account()
 	if o.closing {
 		code := o.bye
 		o.mu.Unlock()
@@ -85,7 +89,9 @@ func (o *output) pieces(b []byte) error {
 			return nil
 		}
 		o.mu.Lock()
-		if o.leaving -= n; !o.closing { // else finish has set the last
+		o.leaving -= n
+		o.account()
+		if !o.closing { // else finish has set the last
 			_ = o.c.conn.SetWriteDeadline(time.Now().Add(o.c.srv.cfg.WriteTimeout))
 		}
 		o.mu.Unlock()
@@ -97,7 +103,8 @@ func (o *output) writeOut(b []byte) {
 	if err := o.pieces(b); err != nil {
 		o.mu.Lock()
 		late := errors.Is(err, os.ErrDeadlineExceeded) && !o.closing
-		o.ended, o.buf = true, nil
+		o.ended, o.buf, o.leaving = true, nil, 0
+		o.account()
 		o.mu.Unlock()
 		if late {
 			o.c.srv.metrics.slow(slowWrite)

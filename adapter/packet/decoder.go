@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // DefaultBuffer is the size in bytes of a Decoder's read buffer. Packets that fit, other than PUBLISH, are decoded
@@ -22,6 +23,7 @@ type Decoder struct {
 	r       *bufio.Reader
 	max     int // bytes of a whole packet
 	version Version
+	held    atomic.Int64
 	err     error  // every later Next returns it
 	ack     Puback // reused for PUBACK, PUBREC, PUBREL and PUBCOMP
 }
@@ -119,6 +121,9 @@ func (d *Decoder) next() (Packet, error) {
 // body reads n bytes into memory of their own.
 func (d *Decoder) body(n int) ([]byte, error) {
 	body := make([]byte, min(n, firstPiece))
+	if n > firstPiece {
+		defer d.held.Store(0)
+	}
 	for read := 0; ; {
 		k, err := io.ReadFull(d.r, body[read:])
 		if read += k; err != nil || read == n {
@@ -127,12 +132,16 @@ func (d *Decoder) body(n int) ([]byte, error) {
 		longer := make([]byte, min(n, 4*len(body)))
 		copy(longer, body)
 		body = longer
+		d.held.Store(int64(len(body)))
 	}
 }
 
 // Buffered is the number of bytes that have come of packets not yet returned; bytes of a body that is being read are
 // not among them.
 func (d *Decoder) Buffered() int { return d.r.Buffered() }
+
+// Held is the memory of a body of more than a few kilobytes that is being read. Any goroutine may ask.
+func (d *Decoder) Held() int { return int(d.held.Load()) }
 
 // checkFirst refuses a first byte that no packet can begin with, before anything else is read.
 func (d *Decoder) checkFirst(t Type, flags byte) error {

@@ -13,6 +13,7 @@ import (
 const (
 	mostInHand      = 20_000    // publications
 	mostBytesInHand = 128 << 20 // their payloads
+	mostBytesOut    = 256 << 20 // bytes that wait to be written to clients
 	mostBytesRead   = 64 << 20  // messages read for clients that lag, soft: twice that is the most
 )
 
