@@ -16,6 +16,9 @@ func (l *line) push(c *cursor) {
 	l.list = append(l.list, c)
 }
 
+// empty reports whether there is none to be taken.
+func (l *line) empty() bool { return l.head == len(l.list) }
+
 // pop takes the next cursor that stands at the place, nil if there is none.
 func (l *line) pop(at place) *cursor {
 	for l.head < len(l.list) {

@@ -37,7 +37,7 @@ func (s *Session) pumpCursors() {
 // unblock takes one cursor that waited for the window if there is room now; one place in the window costs no look at
 // all who wait.
 func (s *Session) unblock() *cursor {
-	if !s.out.room(s) {
+	if s.blocked.empty() || !s.out.room(s) { // nobody asks for packet ids that nobody waits for
 		return nil
 	}
 	c := s.blocked.pop(atBlocked)

@@ -234,6 +234,24 @@ func TestPings(t *testing.T) {
 	mustRead(t, br, "\x8a\x05hello"+"\x82\x04data")
 }
 
+// TestPingAfterDeadline: the deadline of the last write is long over on an idle connection; neither a ping nor the answer
+// to one is a write of its own that could be late.
+func TestPingAfterDeadline(t *testing.T) {
+	g := open(t, Config{}, func(c *Conn) {
+		_ = c.SetWriteDeadline(time.Unix(1, 0))
+		for range 2 {
+			if err := c.Ping(); err != nil {
+				t.Error(err)
+			}
+		}
+		_, _ = c.Read(make([]byte, 1))
+	})
+	conn, br := g.dialRaw("")
+	mustRead(t, br, "\x89\x00\x89\x00")
+	mustWrite(t, conn, masked(0x89, "hello"))
+	mustRead(t, br, "\x8a\x05hello")
+}
+
 func TestPingOnTCPIsNothing(t *testing.T) {
 	g := open(t, Config{}, func(c *Conn) {
 		if err := c.Ping(); err != nil {

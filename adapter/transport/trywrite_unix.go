@@ -10,7 +10,8 @@ import (
 )
 
 // tryWrite writes p if the socket takes all of it at once; sent is false when it takes nothing, or when conn is not a
-// plain TCP socket. A part taken is an error.
+// plain TCP socket. A part taken is an error. A write deadline means nothing to it: the one of the last Write is long over
+// where nothing was written since.
 func tryWrite(conn net.Conn, p []byte) (sent bool, err error) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -22,9 +23,8 @@ func tryWrite(conn net.Conn, p []byte) (sent bool, err error) {
 	}
 	var n int
 	var werr error
-	if err := rc.Write(func(fd uintptr) bool {
+	if err := rc.Control(func(fd uintptr) {
 		n, werr = syscall.Write(int(fd), p)
-		return true
 	}); err != nil {
 		return false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -58,11 +59,20 @@ func (s *wsStream) Write(p []byte) (int, error) {
 	if c.broken {
 		return 0, net.ErrClosed
 	}
-	n, err := s.Conn.Write(p)
-	c.broken = err != nil
-	s.closeSent = err == nil && p[0]&opcodes == opClose
-	return n, err
+	sent, err := tryWrite(c.raw, p)
+	if err == nil && !sent { // the deadline of the last Write may be long over: an answer has one of its own
+		_ = c.SetWriteDeadline(time.Now().Add(answerTime))
+		_, err = s.Conn.Write(p)
+	}
+	if c.broken = err != nil; c.broken {
+		return 0, err
+	}
+	s.closeSent = p[0]&opcodes == opClose
+	return len(p), nil
 }
+
+// answerTime is how long the answer to a control frame may wait for a socket that is full.
+const answerTime = 5 * time.Second
 
 // readMessage reads on in the current message, or in the next one. Between messages it waits in the buffer rather than
 // inside the library, which keeps the stack of an idle connection short and makes a deadline there harmless.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,14 +31,32 @@ func (b *bench) redisCost() error {
 		defer g.kill()
 		t.gs[i] = g
 	}
-	t.table.WriteString("| | round trips | commands sent | executed, with those in scripts | writes | bytes to Redis | from Redis |\n|---|---|---|---|---|---|---|\n")
+	t.table.WriteString("| | round trips | commands and scripts sent | executed, with those in scripts | writes among them | bytes to Redis | from Redis |\n|---|---|---|---|---|---|---|\n")
 	for _, step := range []func() error{t.warm, t.idle, t.connects, t.subscribes, t.publishes, t.retained, t.deliveries, t.loaded} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	fmt.Printf("\nRedis, for one of each; what instances do by themselves is left out:\n\n%s\n", t.table.String())
-	return nil
+	text := "For one of each; what instances do by themselves is left out.\n\n" + t.table.String()
+	fmt.Printf("\n%s\n", text)
+	if b.readme == "" {
+		return nil
+	}
+	return between(b.readme, "<!-- redis:begin -->", "<!-- redis:end -->", "\n\n"+text+"\n")
+}
+
+// between replaces what stands between two marks in a file.
+func between(file, begin, end, text string) error {
+	page, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(page), begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		return fmt.Errorf("%s has no %s ... %s", file, begin, end)
+	}
+	return os.WriteFile(file, []byte(before+begin+text+end+after), 0o644)
 }
 
 // measure runs what does something n times, and writes its share down.

@@ -25,6 +25,7 @@ type bench struct {
 	only     []string
 	verbose  bool
 	profiles string
+	readme   string
 	sequence int
 }
 
@@ -37,6 +38,7 @@ func main() {
 	only := flag.String("only", "", "comma list of rows: start, latency, throughput, fanout, idle, takeover, drain, flap, rotation, overload, redis")
 	flag.BoolVar(&b.verbose, "v", false, "name the commands that Redis was sent")
 	flag.StringVar(&b.profiles, "profile", "", "folder for profiles of the gateway in the rows throughput, fanout and idle")
+	flag.StringVar(&b.readme, "readme", "", "file whose table of what Redis is asked for is written anew by the row redis")
 	flag.Parse()
 	if *only != "" {
 		b.only = strings.Split(*only, ",")

@@ -22,7 +22,7 @@ func clientFaults() []Fault {
 func flap(ctx context.Context, w *World, r *rand.Rand) error {
 	id := fmt.Sprintf("flapping-%d", r.Uint32())
 	w.event("flap", "client %s", id)
-	for n := range 12 {
+	for n := range 8 {
 		if ctx.Err() != nil {
 			break
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,8 +223,8 @@ func TestSweepLoops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, y := &screen{}, &yard{}
 		s, _ := newTestSweeper(y, log)
-		calm := false
-		s.calm = func() bool { return calm }
+		var calm atomic.Bool
+		s.calm = calm.Load
 		ctx, cancel := context.WithCancel(t.Context())
 		var loops sync.WaitGroup
 		loops.Go(func() { s.run(ctx) })
@@ -246,7 +247,7 @@ func TestSweepLoops(t *testing.T) {
 		if got := lines(log); len(got) < 15 || !slices.Contains(got, "sweeping sessions failed, again in a moment") || !slices.Contains(got, "reconciling failed, again in a while") {
 			t.Errorf("the log says %v", got)
 		}
-		calm = true
+		calm.Store(true)
 		told := len(lines(log))
 		time.Sleep(10 * time.Minute)
 		if n := len(lines(log)) - told; n != 0 {
