@@ -40,7 +40,7 @@ type conn struct {
 type sub struct {
 	client, filter, group string
 	qos                   byte
-	lasting               bool // its session outlives the connection
+	top                   byte // the highest QoS ever asked for
 	asked, granted        int
 	endAsked              int // from here on it may be gone
 	ended                 int // from here on it is gone
@@ -57,6 +57,7 @@ type message struct {
 	retain, empty     bool
 	will              bool
 	first, acked      int
+	conn              int  // that it was first sent on
 	settled           bool // refused, or given up by its client
 	seq               int  // among those of its client
 }
@@ -183,6 +184,7 @@ func (x *index) subscription(i int, live map[string]map[string]*sub) {
 			s = x.begin(e, i)
 			mine[e.Filter] = s
 		}
+		s.top = max(s.top, e.QoS)
 		s.spans = append(s.spans, span{i, never})
 	case Subscribed:
 		if s == nil {
@@ -208,9 +210,6 @@ func (x *index) subscription(i int, live map[string]map[string]*sub) {
 func (x *index) begin(e *Event, i int) *sub {
 	group, _ := shared(e.Filter)
 	s := &sub{client: e.Client, filter: e.Filter, group: group, qos: e.QoS, asked: i, granted: never, endAsked: never, ended: never}
-	if c := x.conns[e.Conn]; c != nil {
-		s.lasting = c.expiry > 0
-	}
 	x.subs = append(x.subs, s)
 	x.subsOf[e.Client] = append(x.subsOf[e.Client], s)
 	return s
@@ -232,7 +231,7 @@ func (x *index) message(i int, seq map[string]int) {
 			x.published++
 			x.messages[e.Msg] = &message{
 				id: e.Msg, client: e.Client, topic: e.Topic, qos: e.QoS, retain: e.Retain, empty: e.Empty, first: i, acked: never,
-				seq: seq[e.Client],
+				conn: e.Conn, seq: seq[e.Client],
 			}
 		}
 	case Acked:
