@@ -48,7 +48,7 @@ func TestChaos(t *testing.T) {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
-			o := RunOptions{Seed: seed(t), Time: 12 * time.Second, Faults: list("CHAOS_FAULTS"), Log: t.Logf}
+			o := RunOptions{Seed: chosenSeed(t), Time: 12 * time.Second, Faults: list("CHAOS_FAULTS"), Log: t.Logf}
 			if long > 0 {
 				o.Time, o.Slow = long*time.Duration(k.share)/time.Duration(shares), true
 				o.Log = func(format string, args ...any) { fmt.Printf("    "+format+"\n", args...) }
@@ -78,7 +78,7 @@ func list(name string) []string {
 
 func picked(variable, name string) bool { return chosen(list(variable), name) }
 
-func seed(t *testing.T) uint64 {
+func chosenSeed(t *testing.T) uint64 {
 	v := os.Getenv("CHAOS_SEED")
 	if v == "" {
 		return rand.Uint64N(1_000_000)
