@@ -100,7 +100,7 @@ func inTrouble(t *testing.T, to string, trouble time.Duration) {
 	pub.keep(func() string { return i.tcp })
 	var mu sync.Mutex // protects acked, last and longest
 	var acked []string
-	var last, longest = time.Now(), time.Duration(0)
+	last, longest := time.Now(), time.Duration(0)
 	n := 0
 	publish := func(d time.Duration) {
 		for end := time.Now().Add(d); time.Now().Before(end); n++ {

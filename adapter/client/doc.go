@@ -34,7 +34,17 @@
 //   - Shared subscriptions are served before 5.0 as well.
 //   - A connection that is renewed for its age gets 0x9C, one of an instance that stops 0x8B, when its session is
 //     released; wills then wait for the client to come back (session.PartingMoved).
+//     So is the will of a client that this side gives up because a store fails (0x89).
+//   - While an instance goes away CONNECT gets 0x9C, before 5.0 0x03; a client id that is taken over too often in quick
+//     succession (session.Flapping) has to wait for its CONNACK, and gets 0x9F or 0x03 if another came before it.
 //   - The stream of a client that said DISCONNECT is closed once its session is released: what it does next, it does after.
+//
+// What a takeover may repeat: Attach fences off what the old connection had not written, which is what its client
+// acknowledged within the last few milliseconds. A connection on the same instance writes it first (hold.go); one on another
+// instance is not asked, since a takeover waits for nobody: that would be two more round trips, one of them to an instance that may be
+// dead, where it takes one now, to spare a
+// client QoS 1 messages that it must expect. Those come again, what was sent meanwhile under another packet id; QoS 0 that was
+// sent meanwhile may come again too. QoS 2 does not, since nothing of it leaves unwritten.
 //
 // Locks: client.mu and output.mu are leaves with respect to each other; neither is held while a dependency is called,
 // except that deliver calls Send and Full under its session lock. An ackQueue's lock is taken before inbound.mu and

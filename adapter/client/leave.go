@@ -101,6 +101,7 @@ func (s *Server) detach(ctx context.Context, clientID string, e session.Epoch, p
 	case err != nil:
 		return err
 	}
+	s.freed.Store(s.now())
 	s.due(ended.Wills)
 	// Only a session that is over has Subscriptions; one that had none needs no Settled.
 	if len(ended.Subscriptions) == 0 || !s.release(ctx, clientID, ended.Subscriptions) {

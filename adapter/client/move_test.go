@@ -263,3 +263,40 @@ func TestGivenUp(t *testing.T) {
 		})
 	}
 }
+
+// TestMovedSlowly: while the store is only slow, nobody is told before the session is released; to a store that has stopped
+// to answer, nobody is bound for long.
+func TestMovedSlowly(t *testing.T) {
+	for _, tt := range []struct {
+		stops time.Duration // when the store does not answer any more
+		want  time.Duration // when the last client is told
+	}{{time.Hour, 5 * time.Second}, {1200 * time.Millisecond, moveTime + moveTime/4}} {
+		run(t, Config{}, func(t *testing.T, r *rig) {
+			e := newEnds()
+			r.crowd(10, e)
+			turn := make(chan struct{}, 1)
+			began := time.Now()
+			r.store.onDetach = func(string) error { // one after the other
+				turn <- struct{}{}
+				defer func() { <-turn }()
+				time.Sleep(500 * time.Millisecond)
+				if time.Since(began) > tt.stops {
+					time.Sleep(5 * time.Second)
+				}
+				return nil
+			}
+			for _, c := range r.srv.all() {
+				c.move(packet.UseAnotherServer, "")
+			}
+			time.Sleep(8 * time.Second)
+			synctest.Wait()
+			if len(e.at) != 10 {
+				t.Fatalf("%d were told", len(e.at))
+			}
+			if last := e.at[9]; last < tt.want || last > tt.want+time.Second {
+				t.Errorf("the last was told after %v", last)
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}

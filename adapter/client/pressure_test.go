@@ -252,7 +252,7 @@ func TestBudget(t *testing.T) {
 		reads.want("CONNACK 00")
 		d := r.deliver.last()
 		before := d.woken.Load()
-		if !d.link.Full() || !d.link.Full() {
+		if !d.link.Full() {
 			t.Fatal("deliveries go on")
 		}
 		reads.send(&packet.Pingreq{}).want("PINGRESP") // answers go on

@@ -49,6 +49,7 @@ type Server struct {
 	hand    hand
 	budget  budget
 	warned  atomic.Int64 // when warn last did, ns since start
+	freed   atomic.Int64 // when a session was last released, ns since start
 	refused refusals
 
 	draining atomic.Bool // set under mu

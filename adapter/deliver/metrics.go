@@ -16,6 +16,7 @@ type metrics struct {
 	tooOld      prometheus.Counter
 	expired     prometheus.Counter
 	gone        prometheus.Counter
+	tooMany     prometheus.Counter
 	stalls      prometheus.Counter
 	reads       [readReset + 1]prometheus.Counter // by reading
 	resets      prometheus.Counter
@@ -49,6 +50,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 		expired:     drops.WithLabelValues("log_expired"),
 		gone:        drops.WithLabelValues("gone"),
 		stalls:      counter("lmqgate_window_stalls_total", "Times a subscription had to wait because as many messages as the client takes were unacknowledged."),
+		tooMany:     counter("lmqgate_subscribes_over_limit_total", "New filters that were refused because of MAX_FILTERS."),
 		resets:      counter("lmqgate_queue_resets_total", "Cursors that found their queue reset or rolled back and went by store time."),
 		catchUps:    counter("lmqgate_catch_up_pulls_total", "Pulls made for one lagging cursor."),
 		retained:    counter("lmqgate_retained_deliveries_total", "Retained messages sent for new subscriptions."),
@@ -80,7 +82,7 @@ func newMetrics(r prometheus.Registerer, h *Hub) *metrics {
 	if r != nil {
 		r.MustRegister(m.shared.popped, m.shared.returned, m.shared.lapsed, m.shared.replaced, m.shared.owned, m.shared.unnoted,
 			gauge("lmqgate_shared_groups", "Groups of shared subscriptions that have members on this instance.", func() float64 { return float64(len(h.allShares())) }))
-		r.MustRegister(newSurveyor(h), drops, ring, byQoS, m.latency, m.redelivered, m.stalls, m.resets, m.catchUps, m.retained, m.walkErrors,
+		r.MustRegister(newSurveyor(h), drops, ring, byQoS, m.latency, m.redelivered, m.stalls, m.resets, m.tooMany, m.catchUps, m.retained, m.walkErrors,
 			gauge("lmqgate_queues_read", "Light message queues that this instance reads.", func() float64 {
 				h.mu.Lock()
 				defer h.mu.Unlock()

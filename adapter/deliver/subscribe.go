@@ -30,8 +30,10 @@ func (s *Session) Subscribe(ctx context.Context, requests []session.Subscription
 	ctx, cancel := context.WithTimeout(ctx, s.hub.cfg.Subscribe)
 	defer cancel()
 	refused := refusals{}
-	asks := s.ask(s.hub.withoutShared(requests, refused))
-	err := s.promise(ctx, asks, refused)
+	asks, err := s.within(ctx, s.ask(s.hub.withoutShared(requests, refused)), refused)
+	if err == nil {
+		err = s.promise(ctx, asks, refused)
+	}
 	codes := make([]packet.ReasonCode, len(requests))
 	for i, r := range requests {
 		codes[i] = packet.ReasonCode(r.QoS)

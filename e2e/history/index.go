@@ -39,7 +39,7 @@ type conn struct {
 type sub struct {
 	client, filter, group string
 	qos                   byte
-	lasting               bool // its session outlives the connection
+	top                   byte // the highest QoS ever asked for
 	asked, granted        int
 	endAsked              int // from here on it may be gone
 	ended                 int // from here on it is gone
@@ -56,6 +56,7 @@ type message struct {
 	retain, empty     bool
 	will              bool
 	first, acked      int
+	conn              int  // that it was first sent on
 	settled           bool // refused, or given up by its client
 	seq               int  // among those of its client
 }
@@ -182,6 +183,7 @@ func (x *index) subscription(i int, live map[string]map[string]*sub) {
 			s = x.begin(e, i)
 			mine[e.Filter] = s
 		}
+		s.top = max(s.top, e.QoS)
 		s.spans = append(s.spans, span{i, never})
 	case Subscribed:
 		if s == nil {
@@ -207,9 +209,6 @@ func (x *index) subscription(i int, live map[string]map[string]*sub) {
 func (x *index) begin(e *Event, i int) *sub {
 	group, _ := shared(e.Filter)
 	s := &sub{client: e.Client, filter: e.Filter, group: group, qos: e.QoS, asked: i, granted: never, endAsked: never, ended: never}
-	if c := x.conns[e.Conn]; c != nil {
-		s.lasting = c.expiry > 0
-	}
 	x.subs = append(x.subs, s)
 	x.subsOf[e.Client] = append(x.subsOf[e.Client], s)
 	return s
@@ -231,7 +230,7 @@ func (x *index) message(i int, seq map[string]int) {
 			x.published++
 			x.messages[e.Msg] = &message{
 				id: e.Msg, client: e.Client, topic: e.Topic, qos: e.QoS, retain: e.Retain, empty: e.Empty, first: i, acked: never,
-				seq: seq[e.Client],
+				conn: e.Conn, seq: seq[e.Client],
 			}
 		}
 	case Acked:

@@ -1,6 +1,9 @@
 package history
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // forged: every delivery is of a message that was sent before, to that topic.
 func (c *checker) forged() {
@@ -30,20 +33,33 @@ func (c *checker) uninvited() {
 			if e.QoS > m.qos {
 				c.found(Uninvited, []int{m.first, i}, "%s got %s with more than the publisher's QoS", client, e.Msg)
 			}
-			proof, ok := []int{m.first, i}, false
+			proof, ok, top := []int{m.first, i}, false, byte(0)
 			for _, s := range c.matching(e.Topic) {
 				if s.client != client || s.asked > i {
 					continue
 				}
 				// What was sent before the end may have been on its way [MQTT-3.10.4-2].
-				ok = ok || s.ended > m.first
+				if s.ended > m.first && !c.ancient(s, m, e.Retain) {
+					ok, top = true, max(top, s.top)
+				}
 				proof = append(proof, s.asked, s.ended)
 			}
 			if !ok {
 				c.found(Uninvited, proof, "%s got %s without a subscription", client, e.Msg)
+			} else if e.QoS <= m.qos && e.QoS > top {
+				c.found(Uninvited, proof, "%s got %s with more than the QoS it asked for", client, e.Msg)
 			}
 		}
 	}
+}
+
+// older is how much older than its subscription a message may be. The end of a queue lags what was acknowledged by some
+// milliseconds, by more while a broker stands still.
+const older = time.Minute
+
+// ancient tells whether a message, no retained one, is too old for a subscription.
+func (c *checker) ancient(s *sub, m *message, retained bool) bool {
+	return !retained && !m.will && m.acked < s.asked && c.events[s.asked].At-c.events[m.acked].At > older
 }
 
 // copies is how often a client may get one message at once: once by all its plain subscriptions, and once by each group.
@@ -101,7 +117,8 @@ func (c *checker) twiceShared() {
 				continue
 			}
 			for _, s := range c.matching(e.Topic) {
-				if s.client == client && s.group != "" && s.asked < i {
+				// Of who has other subscriptions besides nobody knows which one it came by.
+				if s.client == client && s.group != "" && s.asked < i && c.alone(s, client, e.Topic) {
 					got[s.filter+" "+e.Msg] = append(got[s.filter+" "+e.Msg], i)
 				}
 			}
@@ -118,6 +135,11 @@ func (c *checker) twiceShared() {
 			c.found(Twice, append(places, c.messages[e.Msg].first), "%d members of a group got %s", len(clients), e.Msg)
 		}
 	}
+}
+
+// alone tells whether no other subscription of the client ever matched the topic.
+func (c *checker) alone(s *sub, client, topic string) bool {
+	return !slices.ContainsFunc(c.matching(topic), func(o *sub) bool { return o.client == client && o.filter != s.filter })
 }
 
 // leaves tells whether a shared subscription to a topic begins or ends between two places.
@@ -162,7 +184,7 @@ func (c *checker) order() {
 			if prev, ok := last[l]; ok {
 				p := c.messages[c.events[prev].Msg]
 				if p.seq > m.seq {
-					if !c.renewed(client, e.Topic, m.first, i) {
+					if !overtakes(p, m) && !c.renewed(client, e.Topic, m.first, i) {
 						c.found(Order, append(c.connsOf(client, prev, i), m.first, p.first, prev, i), "%s got %s after %s", client, m.id, p.id)
 					}
 					continue
@@ -171,6 +193,12 @@ func (c *checker) order() {
 			last[l] = i
 		}
 	}
+}
+
+// overtakes tells whether p, sent after m, may come first: m was sent on a connection that ended before anything was known
+// of it, so it may still have been under way when p went over the next one.
+func overtakes(p, m *message) bool {
+	return p.conn != m.conn && (m.qos == 0 || m.acked == never)
 }
 
 func (c *checker) inGroup(client, topic string) bool {
@@ -187,6 +215,8 @@ func (c *checker) sessions() {
 	for _, o := range c.conns {
 		if o.connected < never && o.clean && c.events[o.connected].Present { // [MQTT-3.2.2-2]
 			c.found(Session, []int{o.connect, o.connected}, "%s asked for a new session and was told of an old one", o.client)
+		} else if o.connected < never && c.events[o.connected].Present && c.byClient[o.client][0] == o {
+			c.found(Session, []int{o.connect, o.connected}, "%s never was here and was told of its session", o.client)
 		}
 	}
 }

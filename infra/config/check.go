@@ -63,6 +63,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error
 	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
 	number("TAKEOVER_BURST", c.TakeoverBurst, 0, 1_000_000)
+	wrong.must(set, "MAX_FILTERS", c.MaxFilters >= 0 && c.MaxFilters <= 1_000_000_000)
 	number("MAX_GROUPS", c.MaxGroups, 1, 100_000)
 	number("RETAINED_MAX_SIZE", c.RetainedMaxSize, 1, 16<<20)
 

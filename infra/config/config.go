@@ -61,6 +61,7 @@ type Config struct {
 	RetainedMax      int64         `env:"RETAINED_MAX" envDefault:"1000000"`     // topics, on all instances together
 	RetainedMaxSize  int           `env:"RETAINED_MAX_SIZE" envDefault:"262144"` // bytes of one payload
 	SharedRedelivery time.Duration `env:"SHARED_REDELIVERY" envDefault:"30s"`
+	MaxFilters       int64         `env:"MAX_FILTERS" envDefault:"1000000"` // ever, on all instances together
 	MaxGroups        int           `env:"MAX_GROUPS" envDefault:"4096"`     // of shared subscriptions, on one instance
 	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"` // from accept to a complete CONNECT
 	PacketTimeout    time.Duration `env:"PACKET_TIMEOUT" envDefault:"60s"`  // from a packet's first byte to its last

@@ -204,6 +204,11 @@ var vars = []Var{
 		Accepts: "a duration from 10s to 5m",
 	},
 	{
+		Name:    "MAX_FILTERS",
+		Meaning: "different filters ever subscribed to, on all instances together, about; then only filters that somebody has are granted. Brokers keep a queue's name for ever: the default is half of `maxLmqConsumeQueueNum=2000000`; 0 is no limit",
+		Accepts: "a number from 0 to 1000000000",
+	},
+	{
 		Name:    "MAX_GROUPS",
 		Meaning: "groups of shared subscriptions with members on this instance; further ones are refused",
 		Accepts: "a number from 1 to 100000",

@@ -56,6 +56,7 @@ type Gateway struct {
 	committer *session.Committer
 	rocket    *rocketmq.Client
 	retained  *redisstore.Retained
+	named     *redisstore.Named
 	dispatch  *dispatch.Dispatcher
 	wills     *will.Publisher
 	sweeper   *sweeper
@@ -196,7 +197,7 @@ func (g *Gateway) assemble() error {
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Logger: g.log, Register: g.reg,
+		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {

@@ -38,6 +38,9 @@ func (g *Gateway) openStore() error {
 		return fmt.Errorf("open session store: %w", err)
 	}
 	g.store = store
+	if g.named, err = store.Named(redisstore.NamedConfig{Max: g.cfg.MaxFilters, Registerer: g.reg}); err != nil {
+		return fmt.Errorf("open count of filters: %w", err)
+	}
 	g.retained, err = store.Retained(redisstore.RetainConfig{
 		MaxCount: g.cfg.RetainedMax, MaxPayload: g.cfg.RetainedMaxSize, Registerer: g.reg,
 	})

@@ -33,7 +33,7 @@ func (s *Store) hold(ctx context.Context, holds []registry.Hold) error {
 			if err != nil {
 				return err
 			}
-			keys, args := []string{at.head, at.set(), at.log(), at.count(s.id)}, []any{token, s.logLength(at), countTTL.Milliseconds()}
+			keys, args := []string{at.head, at.set(), at.log(), at.count(s.id), at.named()}, []any{token, s.logLength(at), countTTL.Milliseconds()}
 			keys, args = addHolds(keys, args, at, part)
 			slots = append(slots, at)
 			replies = append(replies, t.run(ctx, s.scripts.hold, keys, args...))

@@ -97,6 +97,7 @@ type slot struct{ head string }
 
 func (s slot) set() string                   { return s.head + ":set" }
 func (s slot) log() string                   { return s.head + ":log" }
+func (s slot) named() string                 { return s.head + ":n" }
 func (s slot) count(store string) string     { return s.head + ":a:" + store }
 func (s slot) holders(filter string) string  { return s.head + ":h:" + filter }
 func (s slot) groups(filter string) string   { return s.head + ":g:" + filter }

@@ -56,8 +56,10 @@ if owner then
   end
   count = math.min(count + 1, granted + 6)
 end
-local new = t[1] * 1000000 + t[2]
-if exists and tonumber(epoch) >= new then new = tonumber(epoch) + 1 end
+-- An epoch that a failover has lost must not come again, also where the clock has gone back: some of it is of the ticket.
+local salt = (tonumber(string.sub(ARGV[2], 3, 8), 16) or 0) % 4096
+local new = t[1] * 1000000 + t[2] + salt
+if exists and tonumber(epoch) >= new then new = tonumber(epoch) + 1 + salt end
 new = int(new)
 
 local pi, pe, pt = '', '', ''

@@ -2,7 +2,7 @@
 -- and into the change log where there is one. A holding never goes back to an older tag. A new holding of a shared
 -- subscription counts as one more member of its group. Repeating it is harmless.
 -- KEYS  1 head  2 set of held filters  3 change log  4 count of the caller's hold scripts
---       then for each holding: holders of the filter, groups of the filter
+--       5 filters that were ever held (HyperLogLog)  then for each holding: holders of the filter, groups of the filter
 -- ARGV  1 random token  2 length of the change log (0 = none is kept)  3 ms for which the count is kept
 --       then for each holding: filter, field of the holder, epoch, seq, group ('' = none)
 -- Returns {1, count}; {2} unknown format: then nothing was changed.
@@ -16,7 +16,7 @@ local function newer(a, b) -- decimal numbers without leading zeros
 end
 
 local at, set = 4, {}
-for k = 5, #KEYS, 2 do
+for k = 6, #KEYS, 2 do
   local field, epoch, seq, group = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local old = redis.call('HGET', KEYS[k], field)
   if old then
@@ -36,7 +36,7 @@ end
 local n, token, last = tonumber(head[2] or 0), head[3] or '', ARGV[2]
 if not head[1] then redis.call('HSET', KEYS[1], 'f', '1') end
 at = 4
-for k = 5, #KEYS, 2 do
+for k = 6, #KEYS, 2 do
   local group, fresh = ARGV[at + 4], 0
   if set[k] then fresh = redis.call('HSET', KEYS[k], ARGV[at + 1], '1.' .. ARGV[at + 2] .. '.' .. ARGV[at + 3]) end
   if group ~= '' then
@@ -48,9 +48,11 @@ for k = 5, #KEYS, 2 do
       redis.call('HSET', KEYS[k + 1], group, string.format('1 %.0f ', tonumber(members) + 1) .. rest)
     end
   end
-  if redis.call('SADD', KEYS[2], ARGV[at]) == 1 and last ~= '0' then
+  local new = redis.call('SADD', KEYS[2], ARGV[at]) == 1
+  if new then redis.call('PFADD', KEYS[5], ARGV[at]) end
+  if new and last ~= '0' then
     n = n + 1
-    local next = ARGV[1] .. '.' .. (k - 4)
+    local next = ARGV[1] .. '.' .. (k - 5)
     redis.call('RPUSH', KEYS[3], string.format('1 %.0f %s %s +', n, next, token == '' and '-' or token) .. ARGV[at])
     token = next
   end
