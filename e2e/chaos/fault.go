@@ -19,7 +19,8 @@ type Needs struct {
 	Fsync     string
 }
 
-// Fault is one way to disturb a world.
+// Fault is one way to disturb a world. Its name has no comma if it needs a real broker: tests are named after it, their folders
+// after them, and RocketMQ takes a path with a comma for two.
 type Fault struct {
 	Name  string
 	Needs Needs

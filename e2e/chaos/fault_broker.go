@@ -27,7 +27,7 @@ func brokerFaults() []Fault {
 		},
 		{Name: "broker loses sends and answers", Needs: mini, Run: loseSends},
 		{Name: "real broker restarts", Needs: real, Slow: true, Run: realBroker(false)},
-		{Name: "real broker killed, written through", Needs: real, Slow: true, Run: realBroker(true)},
+		{Name: "real broker killed with synchronous flush", Needs: real, Slow: true, Run: realBroker(true)},
 		{Name: "real name server restarts", Needs: real, Slow: true, Run: realNames},
 	}
 }
