@@ -92,6 +92,9 @@ func (c *checker) twice() {
 			if m == nil || e.Retain && !m.will { // a retained message comes with every subscription
 				continue
 			}
+			if e.QoS < 2 && c.inGroup(client, e.Topic) { // what comes back to a group may come back to the same member
+				continue
+			}
 			repeated, what := onConn[once{e.Msg, e.Conn}], "on one connection"
 			most := c.copies(client, e.Topic)
 			if m.qos == 1 { // a server may take a repeated one for another message, section 4.3.2
