@@ -74,7 +74,7 @@ func (s *Session) complete(f *flight) {
 		f.claim = nil
 	}
 	switch {
-	case s.persist && f.unsure && s.hub.cfg.Shared.Owners != nil:
+	case s.persist && f.again && s.hub.cfg.Shared.Owners != nil:
 		s.hub.finisher.add(s, f)
 	case s.persist:
 		s.erase(f)

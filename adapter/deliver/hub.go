@@ -75,6 +75,7 @@ type Hub struct {
 
 	keeper   keeper
 	finisher finisher
+	shaky    shaky
 	endings  atomic.Int32 // goroutines that end groups
 
 	ctx  context.Context // ends with Close
@@ -99,7 +100,7 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 		ctx: ctx, stop: stop,
 		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{},
 	}
-	h.keeper.hub, h.finisher.hub = h, h
+	h.keeper.hub, h.finisher.hub, h.shaky.now = h, h, cfg.Now
 	h.metrics = newMetrics(cfg.Register, h)
 	return h
 }

@@ -33,7 +33,8 @@ type flight struct {
 	state     flightState
 	stored    bool     // an entry is, or may be, in the store
 	toStore   bool     // in outbound.set
-	unsure    bool     // of a shared subscription: the message may come to its group again
+	again     bool     // of a shared subscription, QoS 2: the message may come to its group again
+	unsure    bool     // and it is not certain that the group has let go of it
 	counted   bool     // counts against the client's Receive Maximum
 	retain    bool     // as it was to be sent, with entry
 	cursor    *cursor  // nil: its queue position means nothing any more

@@ -24,7 +24,8 @@ func (o *outbound) restore(s *Session, st session.State) {
 		o.reserved = math.MaxUint64
 	}
 	for _, out := range st.Out {
-		f := &flight{Outbound: out, stored: true, state: flightAgain, unsure: out.QoS == 2 && isShared(out.Filter) && out.Key != ""}
+		again := out.QoS == 2 && isShared(out.Filter) && out.Key != ""
+		f := &flight{Outbound: out, stored: true, state: flightAgain, again: again, unsure: again}
 		if o.flights == nil {
 			o.flights = map[uint16]*flight{}
 		}

@@ -160,6 +160,7 @@ func (s *Session) accept(m *member, c *claim) offering {
 		return offerFull
 	}
 	f.claim, d.PacketID = c, f.PacketID
+	f.again = qos == 2 && e.Key != ""
 	if qos == 2 && s.persist { // leaves when its entry is written and the group has let go of it
 		f.state, f.entry, f.retain, f.ids = flightWriting, e, sub.RetainAsPublished, append([]uint32(nil), s.out.ids...)
 		s.store(f, true)
@@ -170,6 +171,9 @@ func (s *Session) accept(m *member, c *claim) offering {
 	s.trace(f, e, qos, false)
 	if qos == 2 { // the client may have it: nobody else must get it [MQTT-4.8.2-5]
 		f.claim = nil
+		if f.again && s.hub.cfg.Shared.Owners != nil {
+			s.hub.finisher.put(finish{filter: sub.Filter, key: e.Key})
+		}
 		c.ack(nil)
 	}
 	return offerTaken

@@ -9,13 +9,14 @@ import (
 const (
 	// ownedTries and ownedTime bound the questions about messages that came again, and the notes of finished ones.
 	ownedTries, ownedTime = 4, 3 * time.Second
-	// finishedAtLeast is the least time for which finished messages are remembered.
-	finishedAtLeast = 10 * time.Minute
+	// finishedAtLeast is the least time for which finished messages are remembered that are known to come again;
+	// finishedBriefly that for all others, which come again only if a broker that dies forgets what it handed out.
+	finishedAtLeast, finishedBriefly = 10 * time.Minute, 2 * time.Minute
 	// maxFinished is how many are noted at once.
 	maxFinished = 256
 )
 
-// handAgain gives QoS 2 messages that came again to members, but for those that a member has already: an instance that
+// handAgain gives QoS 2 messages that came again, or may have, to members, but for those that a member has already: an instance that
 // died between writing the entry and telling the broker leaves such. Without an answer they come again later.
 func (p *popper) handAgain(again []*claim) {
 	if len(again) == 0 {
@@ -74,15 +75,21 @@ type finisher struct {
 
 // finish is one finished message.
 type finish struct {
-	session *Session
-	flight  *flight
+	session     *Session
+	flight      *flight // nil: there is no entry
+	filter, key string
+	unsure      bool
 }
 
-// add takes a message over. Called under s.mu.
+// add takes a message over, with its entry if there is one. Called under s.mu.
 func (n *finisher) add(s *Session, f *flight) {
+	n.put(finish{s, f, f.Filter, f.Key, f.unsure})
+}
+
+func (n *finisher) put(d finish) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.list = append(n.list, finish{s, f})
+	n.list = append(n.list, d)
 	if !n.running {
 		n.running = true
 		n.hub.spawn(n.run)
@@ -103,18 +110,20 @@ func (n *finisher) run() {
 			n.hub.metrics.shared.unnoted.Add(float64(len(batch)))
 		}
 		for _, d := range batch {
-			d.session.finished(d.flight)
+			if d.flight != nil {
+				d.session.finished(d.flight)
+			}
 		}
 	}
 }
 
-// take takes the next messages, all of one filter.
+// take takes the next messages, all of one filter and to be remembered for the same time.
 func (n *finisher) take() (batch []finish) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var rest []finish
 	for _, d := range n.list {
-		if len(batch) < maxFinished && d.flight.Filter == n.list[0].flight.Filter {
+		if first := n.list[0]; len(batch) < maxFinished && d.filter == first.filter && d.unsure == first.unsure {
 			batch = append(batch, d)
 		} else {
 			rest = append(rest, d)
@@ -128,9 +137,12 @@ func (n *finisher) take() (batch []finish) {
 func (n *finisher) note(batch []finish) bool {
 	keys := make([]string, len(batch))
 	for i, d := range batch {
-		keys[i] = d.flight.Key
+		keys[i] = d.key
 	}
-	filter, keep := batch[0].flight.Filter, max(10*n.hub.cfg.Shared.Invisible, finishedAtLeast)
+	filter, keep := batch[0].filter, finishedBriefly
+	if batch[0].unsure {
+		keep = max(10*n.hub.cfg.Shared.Invisible, finishedAtLeast)
+	}
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(n.hub.ctx, ownedTime)
 		err := n.hub.cfg.Shared.Owners.Finished(ctx, filter, keys, keep)

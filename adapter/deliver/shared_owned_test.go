@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -97,4 +98,45 @@ func TestSharedNotOwned(t *testing.T) {
 		w.settled()
 		two.want(t, "a/2")
 	})
+}
+
+// TestSharedForgotten: a broker that dies forgets what it handed out in its last seconds, and hands it out as if for the
+// first time. QoS 2 messages that a member has, or has had, go to nobody else; what nobody had is delivered.
+func TestSharedForgotten(t *testing.T) {
+	for _, lasting := range []bool{true, false} {
+		inShared(t, Config{}, func(t *testing.T, w *sharedWorld) {
+			one, two := w.on(0, "one"), w.on(1, "two")
+			if !lasting {
+				one = w.clean(0, "guest")
+			}
+			one.subscribe(t, 2, "$share/g/t")
+			w.publish("t", 2, "over", "open")
+			w.settled()
+			one.link.publishes()
+			one.Pubrec(1, packet.Success)
+			w.settled()
+			one.Pubcomp(1)
+			one.link.publishes()
+			two.subscribe(t, 2, "$share/g/t")
+			w.settled()
+			w.log.mu.Lock()
+			for _, g := range w.pops.groups {
+				g.next -= 2
+				clear(g.out)
+			}
+			for _, b := range w.log.brokers {
+				b.boot++
+			}
+			w.log.mu.Unlock()
+			time.Sleep(popWait)
+			w.publish("t", 2, "new", "newer")
+			time.Sleep(time.Minute)
+			w.settled()
+			got := append(one.link.publishes(), two.link.publishes()...)
+			slices.Sort(got)
+			if want := []string{"new/2", "newer/2"}; !slices.Equal(got, want) {
+				t.Errorf("lasting %v: got %v", lasting, got)
+			}
+		})
+	}
 }

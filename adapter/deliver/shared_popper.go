@@ -53,6 +53,7 @@ func (p *popper) run(first bool) {
 			return
 		}
 		a := p.pop(o)
+		p.share.hub.shaky.note(p.broker, p.share.hub.log.Boot(p.broker), a.err)
 		p.answered(o, a)
 		var again []*claim
 		for _, m := range a.got {
@@ -146,7 +147,7 @@ func (p *popper) hand(life registry.Life, m Popped) *claim {
 	switch {
 	case !sh.belongs(life, p.broker, m.Entry):
 		sh.settle(c)
-	case m.Again && m.Entry.Message.QoS == 2 && m.Entry.Key != "":
+	case m.Entry.Message.QoS == 2 && m.Entry.Key != "" && (m.Again || sh.hub.shaky.doubts(p.broker, m.Entry.StoreMillis)):
 		return c
 	default:
 		sh.place(c)

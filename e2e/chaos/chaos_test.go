@@ -48,6 +48,9 @@ func TestChaos(t *testing.T) {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {
+			if long == 0 {
+				t.Parallel()
+			}
 			o := RunOptions{Seed: chosenSeed(t), Time: 12 * time.Second, Faults: list("CHAOS_FAULTS"), Log: t.Logf}
 			if long > 0 {
 				o.Time, o.Slow = long*time.Duration(k.share)/time.Duration(shares), true

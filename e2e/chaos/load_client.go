@@ -178,6 +178,10 @@ func (c *client) transmit(s *sent) {
 	}
 	s.DUP = s.tries > 0
 	s.tries++
+	c.rec.Add(history.Event{
+		Kind: history.Publish, Client: c.id, Conn: c.link.n, Msg: s.msg, Topic: s.Topic, QoS: s.QoS, Retain: s.Retain,
+		Empty: len(s.Payload) == 0, Dup: s.DUP,
+	})
 	c.link.send(&s.Publish)
 }
 

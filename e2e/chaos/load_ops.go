@@ -24,9 +24,6 @@ func (c *client) publish(topic string, qos byte, retain, empty bool) {
 		s.PacketID = c.takeID()
 		c.unacked = append(c.unacked, s)
 	}
-	c.rec.Add(history.Event{
-		Kind: history.Publish, Client: c.id, Conn: c.link.n, Msg: s.msg, Topic: topic, QoS: qos, Retain: retain, Empty: empty,
-	})
 	c.transmit(s)
 }
 

@@ -83,6 +83,8 @@ func (c *checker) parted(o *conn) fate {
 	switch {
 	case c.events[o.ended].Cut:
 		return perhaps
+	case c.events[o.goodbye].Code == 0x04 && o.delay > 0:
+		return c.delayed(o)
 	case c.events[o.goodbye].Code == 0x04:
 		return once
 	case c.events[o.ended].Text != "closed", c.disturbed(o): // by the server, in answer

@@ -57,6 +57,7 @@ type message struct {
 	retain, empty     bool
 	will              bool
 	first, acked      int
+	sends             int // times it was sent, with DUP after the first
 	conn              int  // that it was first sent on
 	settled           bool // refused, or given up by its client
 	seq               int  // among those of its client
@@ -234,6 +235,7 @@ func (x *index) message(i int, seq map[string]int) {
 				conn: e.Conn, seq: seq[e.Client],
 			}
 		}
+		x.messages[e.Msg].sends++
 	case Acked:
 		if m := x.messages[e.Msg]; m != nil {
 			m.acked = min(m.acked, i)
