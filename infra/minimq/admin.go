@@ -35,6 +35,8 @@ func (b *Broker) admin(c *conn, req *remoting.Command, a *args) *remoting.Comman
 			b.offsets.removeGroup(a.ext["groupName"])
 		}
 		return ok()
+	case remoting.GetAllConsumerOffset:
+		return withJSON(b.offsets.table())
 	case remoting.GetMaxOffset:
 		return ok("offset", itoa(b.store.MaxOffset(a.str("topic"), a.int32("queueId"))))
 	case remoting.GetMinOffset:

@@ -2,6 +2,7 @@ package minimq
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -36,6 +37,21 @@ func (t *offsetTable) commit(k offsetKey, n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.m[k] = n
+}
+
+// table is what a broker tells of all offsets. Those of groups of LMQs stand with the others, as RocksDB brokers have it.
+func (t *offsetTable) table() remoting.OffsetTable {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := remoting.OffsetTable{Offsets: make(map[string]map[string]int64), LMQ: map[string]int64{}}
+	for k, n := range t.m {
+		key := k.topic + "@" + k.group
+		if all.Offsets[key] == nil {
+			all.Offsets[key] = make(map[string]int64)
+		}
+		all.Offsets[key][strconv.Itoa(int(k.queue))] = n
+	}
+	return all
 }
 
 // removeGroup forgets the offsets of a group, but those in LMQs with an '@' in

@@ -47,6 +47,8 @@ const (
 	GetConsumerListByGroup int32 = 38
 	// NotifyConsumerIDsChanged is sent by brokers to consumers: consumerGroup.
 	NotifyConsumerIDsChanged int32 = 40
+	// GetAllConsumerOffset: no fields. Answers an OffsetTable as body.
+	GetAllConsumerOffset int32 = 43
 	// PutKVConfig: namespace key value.
 	PutKVConfig int32 = 100
 	// GetKVConfig: namespace key. Answers value, or QueryNotFound.
