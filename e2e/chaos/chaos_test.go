@@ -24,7 +24,7 @@ func worlds() []struct {
 	return []world{
 		{"mini", 2, WorldOptions{Instances: 3, Topology: Topology{Brokers: 2}}},
 		{"real", 3, WorldOptions{Instances: 3, Real: true}},
-		{"real, replica, two brokers", 3, WorldOptions{Instances: 2, Real: true, Topology: Topology{Redis: Replica, Brokers: 2}}},
+		{"replica", 3, WorldOptions{Instances: 2, Real: true, Topology: Topology{Redis: Replica, Brokers: 2}}},
 		{"sentinel", 1, WorldOptions{Topology: Topology{Redis: Sentinel, Brokers: 2}}},
 		{"cluster", 1, WorldOptions{Instances: 3, Topology: Topology{Redis: Cluster, Brokers: 2}}},
 	}

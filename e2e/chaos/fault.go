@@ -28,6 +28,8 @@ type Fault struct {
 	Loses []string
 	// Excuses are the rules of history that what is lost may break.
 	Excuses []history.Rule
+	// Reroutes says that with several brokers messages go to another one than usual meanwhile, which loses their order.
+	Reroutes bool
 	// Slow says that it takes about 20 s or more.
 	Slow bool
 	// Run disturbs the world, mends it and returns when every instance is ready again. It mends also when ctx ends early.

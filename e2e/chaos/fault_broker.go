@@ -12,22 +12,22 @@ import (
 func brokerFaults() []Fault {
 	mini, real := Needs{Mini: true}, Needs{Real: true}
 	return []Fault{
-		{Name: "broker restarts", Needs: mini, Run: onMini("down", func(b *minimq.Broker) { b.Faults().Down() }, func(b *minimq.Broker) error { return b.Faults().Up() })},
+		{Name: "broker restarts", Needs: mini, Reroutes: true, Run: onMini("down", func(b *minimq.Broker) { b.Faults().Down() }, func(b *minimq.Broker) error { return b.Faults().Up() })},
 		{
-			Name: "one of two brokers goes away", Needs: Needs{Mini: true, Brokers: 2},
+			Name: "one of two brokers goes away", Needs: Needs{Mini: true, Brokers: 2}, Reroutes: true,
 			Run: onMini("down", func(b *minimq.Broker) { b.Faults().Down() }, func(b *minimq.Broker) error { return b.Faults().Up() }),
 		},
 		{
-			Name: "broker does not index", Needs: mini,
+			Name: "broker does not index", Needs: mini, Reroutes: true,
 			Run: onMini("stall index", func(b *minimq.Broker) { b.Faults().StallIndex(true) }, func(b *minimq.Broker) error { b.Faults().StallIndex(false); return nil }),
 		},
 		{
-			Name: "broker disk full", Needs: mini,
+			Name: "broker disk full", Needs: mini, Reroutes: true,
 			Run: onMini("disk full", func(b *minimq.Broker) { b.Faults().DiskFull(true) }, func(b *minimq.Broker) error { b.Faults().DiskFull(false); return nil }),
 		},
-		{Name: "broker loses sends and answers", Needs: mini, Run: loseSends},
-		{Name: "real broker restarts", Needs: real, Slow: true, Run: realBroker(false)},
-		{Name: "real broker killed with synchronous flush", Needs: real, Slow: true, Run: realBroker(true)},
+		{Name: "broker loses sends and answers", Needs: mini, Reroutes: true, Run: loseSends},
+		{Name: "real broker restarts", Needs: real, Slow: true, Reroutes: true, Run: realBroker(false)},
+		{Name: "real broker killed with synchronous flush", Needs: real, Slow: true, Reroutes: true, Run: realBroker(true)},
 		{Name: "real name server restarts", Needs: real, Slow: true, Run: realNames},
 	}
 }

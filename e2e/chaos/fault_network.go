@@ -15,9 +15,9 @@ func networkFaults() []Fault {
 		{Name: "cut from redis beyond the lease", Needs: redis, Slow: true, Run: onWay(redisWay, cut(16*time.Second, 20*time.Second))},
 		{Name: "slow to redis", Needs: redis, Run: onWay(redisWay, slow)},
 		{Name: "reset to redis", Needs: redis, Run: onWay(redisWay, reset)},
-		{Name: "cut from broker", Needs: mq, Run: onWay(brokerWay, cut(time.Second, 5*time.Second))},
-		{Name: "slow to broker", Needs: mq, Run: onWay(brokerWay, slow)},
-		{Name: "reset to broker", Needs: mq, Run: onWay(brokerWay, reset)},
+		{Name: "cut from broker", Needs: mq, Reroutes: true, Run: onWay(brokerWay, cut(time.Second, 5*time.Second))},
+		{Name: "slow to broker", Needs: mq, Reroutes: true, Run: onWay(brokerWay, slow)},
+		{Name: "reset to broker", Needs: mq, Reroutes: true, Run: onWay(brokerWay, reset)},
 		{Name: "cut from name server", Needs: mq, Run: onWay(nameWay, cut(time.Second, 5*time.Second))},
 		{Name: "name server gone", Needs: mq, Run: nameServerGone},
 	}

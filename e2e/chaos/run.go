@@ -83,11 +83,12 @@ func disturb(t parts.T, w *World, rec *history.Recorder, faults []Fault, o RunOp
 			}
 			to := now()
 			o.Log("%8.1fs %s, for %.1f s", from.Seconds(), f.Name, (to - from).Seconds())
-			if len(f.Loses) > 0 {
-				permits = append(permits, history.Permit{
-					Rules: f.Excuses, From: from - margin, To: to + margin, Why: f.Name + ": " + strings.Join(f.Loses, "; "),
-				})
+			p := history.Permit{Rules: f.Excuses, From: from - margin, To: to + margin, Why: f.Name + ": " + strings.Join(f.Loses, "; ")}
+			if f.Reroutes && len(w.MQWays) > 1 {
+				p.Rules = append(slices.Clone(p.Rules), history.Order)
+				p.Why += "messages of a topic go to another broker meanwhile"
 			}
+			permits = append(permits, p)
 		}
 	}
 	return permits

@@ -25,8 +25,8 @@ const (
 	Unanswered Rule = "unanswered"
 )
 
-// Permit excuses what breaks a rule between two moments, since a fault by its nature loses it. Verdicts name what was
-// excused.
+// Permit excuses what breaks a rule between two moments, since a fault by its nature loses it: one of the events that decide
+// about it lies between them. Verdicts name what was excused.
 type Permit struct {
 	Rules    []Rule
 	From, To time.Duration
@@ -40,7 +40,7 @@ type Violation struct {
 	Proof []Event
 	Why   string // it is excused for this reason
 
-	from, to time.Duration // when it may have come about
+	at time.Duration // of the last event of the proof
 }
 
 // String is the violation and its proof, a line each.
@@ -98,7 +98,7 @@ func Check(events []Event, permits ...Permit) Verdict {
 	for _, l := range x.deliveries {
 		c.verdict.Delivered += len(l)
 	}
-	byTime := func(a, b Violation) int { return cmp.Compare(a.to, b.to) }
+	byTime := func(a, b Violation) int { return cmp.Compare(a.at, b.at) }
 	slices.SortStableFunc(c.verdict.Violations, byTime)
 	slices.SortStableFunc(c.verdict.Excused, byTime)
 	return c.verdict
@@ -111,20 +111,29 @@ type checker struct {
 	verdict Verdict
 }
 
-// found notes a violation with the events at these places as its proof; never stands for none.
+// found notes a violation with the events at these places as its proof, all of which decide about it.
 func (c *checker) found(r Rule, proof []int, format string, args ...any) {
+	c.decided(r, proof, nil, format, args...)
+}
+
+// decided notes a violation. The first places are of events that decide about it, the others explain; never stands for none.
+func (c *checker) decided(r Rule, by, more []int, format string, args ...any) {
 	v := Violation{Rule: r, Text: fmt.Sprintf(format, args...)}
-	slices.Sort(proof)
-	for _, i := range slices.Compact(proof) {
+	all := slices.Concat(by, more)
+	slices.Sort(all)
+	for _, i := range slices.Compact(all) {
 		if i >= 0 && i < len(c.events) {
 			v.Proof = append(v.Proof, c.events[i])
 		}
 	}
 	if n := len(v.Proof); n > 0 {
-		v.from, v.to = v.Proof[0].At, v.Proof[n-1].At
+		v.at = v.Proof[n-1].At
 	}
 	for _, p := range c.permits {
-		if slices.Contains(p.Rules, r) && v.from <= p.To && v.to >= p.From {
+		within := func(i int) bool {
+			return i >= 0 && i < len(c.events) && c.events[i].At >= p.From && c.events[i].At <= p.To
+		}
+		if slices.Contains(p.Rules, r) && slices.ContainsFunc(by, within) {
 			v.Why = p.Why
 			c.verdict.Excused = append(c.verdict.Excused, v)
 			return

@@ -43,7 +43,7 @@ func (c *checker) owed(m *message, reached map[string]bool) {
 		owes[s.client] = true
 		c.verdict.Expected++
 		if !reached[s.client] {
-			c.found(Lost, append(c.connsOf(s.client, m.first, c.quiet), s.granted, m.first, m.acked), "%s never got %s", s.client, m.id)
+			c.decided(Lost, []int{s.granted, m.first, m.acked}, c.connsOf(s.client, m.first, c.quiet), "%s never got %s", s.client, m.id)
 		}
 	}
 	for filter, s := range groups {

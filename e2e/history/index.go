@@ -57,7 +57,7 @@ type message struct {
 	retain, empty     bool
 	will              bool
 	first, acked      int
-	sends             int // times it was sent, with DUP after the first
+	sends             int  // times it was sent, with DUP after the first
 	conn              int  // that it was first sent on
 	settled           bool // refused, or given up by its client
 	seq               int  // among those of its client
