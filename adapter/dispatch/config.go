@@ -29,6 +29,8 @@ type Config struct {
 	MaxInFlightBytes int64
 	// Retainer keeps the publications with Message.Retain before they are sent; nil means that they are only sent.
 	Retainer Retainer
+	// Others names queues that others than this gateway read; nil means that there are none.
+	Others Others
 	// Failpoint is called by name at the Failpoint constants, for crash tests; nil in production.
 	Failpoint func(name string)
 	// Now is the clock; nil means time.Now.

@@ -28,7 +28,11 @@ func (d *Dispatcher) match(j *job) {
 			d.retryPrepare(j, fmt.Errorf("match topic: %w", err), d.match)
 			return
 		}
-		lmqs := queuesOf(filters)
+		lmqs, err := d.withOthers(name, queuesOf(filters))
+		if err != nil {
+			d.retryPrepare(j, fmt.Errorf("match topic: %w", err), d.match)
+			return
+		}
 		if j.trace != nil {
 			j.trace.Matched(asked, len(lmqs))
 		}
@@ -55,6 +59,20 @@ func queuesOf(filters []string) []string {
 	}
 	slices.Sort(lmqs)
 	return slices.Compact(lmqs)
+}
+
+// withOthers adds the queues that are read elsewhere to those of the filters; a name given twice would lose the message there.
+func (d *Dispatcher) withOthers(name string, lmqs []string) ([]string, error) {
+	if d.cfg.Others == nil {
+		return lmqs, nil
+	}
+	more, err := d.cfg.Others.Queues(name)
+	if err != nil || len(more) == 0 {
+		return lmqs, err
+	}
+	lmqs = append(lmqs, more...)
+	slices.Sort(lmqs)
+	return slices.Compact(lmqs), nil
 }
 
 func (d *Dispatcher) matched(j *job, lmqs []string) {

@@ -48,6 +48,39 @@ func TestRocketTopic(t *testing.T) {
 	}
 }
 
+// others are queues that others read; away says that nobody knows them.
+type others struct {
+	lmqs []string
+	away atomic.Bool
+}
+
+func (o *others) Queues(string) ([]string, error) {
+	if o.away.Load() {
+		return nil, errors.New("not known yet")
+	}
+	return o.lmqs, nil
+}
+
+// TestOthers: queues that are read elsewhere are dispatched to as well, each once, and a publication waits until they are known.
+func TestOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		more := &others{lmqs: []string{"%LMQ%a%b%", "%LMQ%a%+%"}}
+		more.away.Store(true)
+		p := &fakeProducer{t: t}
+		d := New(&fakeMatcher{filters: map[string][]string{"a/b": {"a/+", "#"}}}, p, Config{Others: more})
+		if _, err := d.Publish(t.Context(), &message.Message{Topic: "a/b"}); err == nil || len(p.logged()) != 0 {
+			t.Errorf("QoS 0 with nothing known: %v", err)
+		}
+		time.AfterFunc(2*time.Second, func() { more.away.Store(false) })
+		if _, err := d.Publish(t.Context(), &message.Message{Topic: "a/b", QoS: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(p.logged()[0].Dispatch); got != "[%LMQ%# %LMQ%a%+% %LMQ%a%b%]" {
+			t.Errorf("dispatch %s", got)
+		}
+	})
+}
+
 // TestUnknownRoute: publications that need a route not yet known share one look-up, and keep their order.
 func TestUnknownRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -39,6 +39,13 @@ type Outgoing struct {
 	Body       []byte            // read only
 }
 
+// Others knows queues that have readers elsewhere: clients of Java gateways on the same RocketMQ.
+type Others interface {
+	// Queues returns the names of queues that a message with that topic name has to be dispatched to besides, each a valid
+	// LMQ name. An error means that this is not known at the moment, and the publication waits.
+	Queues(topic string) ([]string, error)
+}
+
 // Producer sends to RocketMQ. Safe for concurrent use.
 type Producer interface {
 	// Pick chooses the queue of rocketTopic by the hash of hashKey. It may ask the name server, or create the topic.

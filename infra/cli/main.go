@@ -28,10 +28,11 @@ usage:
   lmqgate sub FILTER...          print messages as "topic payload" lines
   lmqgate pub TOPIC [PAYLOAD|-]  publish one message; - reads the payload from standard input
   lmqgate scram USER             make a line for AUTH_SCRAM_USERS of a password on standard input
+  lmqgate migrate [CLIENT-ID...] take sessions over from Apache RocketMQ MQTT (Java); plans first
   lmqgate version
   lmqgate help
 
-lmqgate sub --help, lmqgate pub --help and lmqgate scram --help list their flags.
+lmqgate sub --help, lmqgate pub --help, lmqgate scram --help and lmqgate migrate --help list their flags.
 `
 
 // errUsage marks an error whose text was already printed together with a command's usage.
@@ -46,7 +47,7 @@ type streams struct {
 }
 
 // Main runs the command of args, which leave out the program's name, and returns the exit status: 0, 1 after a failure,
-// 2 after a wrong command line or environment. Cancelling ctx ends any command in order. environ is as os.Environ
+// 2 after a wrong command line or environment, 3 where migrate refuses. Cancelling ctx ends any command in order. environ is as os.Environ
 // gives it; run is the gateway. Standard input is read only by `pub TOPIC -` and `scram`.
 func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer, run func(context.Context, config.Config) error) int {
 	s := streams{environ: environ, in: os.Stdin, out: stdout, err: stderr}
@@ -60,6 +61,8 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 		return s.exit(s.pub(ctx, args[1:]))
 	case "scram":
 		return s.exit(s.scram(args[1:]))
+	case "migrate":
+		return s.exit(s.migrate(ctx, args[1:]))
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, telemetry.ReadBuild())
 		return exitOK
@@ -90,5 +93,8 @@ func (s streams) exit(err error) int {
 		return exitUsage
 	}
 	fmt.Fprintln(s.err, "lmqgate:", err)
+	if errors.Is(err, errRefused) {
+		return exitRefused
+	}
 	return exitError
 }

@@ -77,6 +77,7 @@ type Config struct {
 	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
 	TickToken      Secret        `env:"TICK_TOKEN"` // "": POST /v1/tick is off, or open when embedded
 	P2P            bool          `env:"P2P" envDefault:"true"`
+	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
 	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
 	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
 

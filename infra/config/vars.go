@@ -279,6 +279,11 @@ var vars = []Var{
 		Accepts: acceptsBool,
 	},
 	{
+		Name: "LMQ_KV_COMPAT", Java: "wildcards by `mqadmin updateKvConfig -s LMQ`",
+		Meaning: "beside Java gateways: messages go to their clients' queues too, as the lists in the name server say",
+		Accepts: acceptsBool,
+	},
+	{
 		Name:    "ALLOW_EMBEDDED",
 		Meaning: "start with embedded servers where that loses data: on Cloud Run and ECS, or with one real server only",
 		Accepts: acceptsBool,

@@ -18,6 +18,7 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/kvcompat"
 	"lmqgate/adapter/overload"
 	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq"
@@ -65,6 +66,7 @@ type Gateway struct {
 	hub       *deliver.Hub
 	tracer    *tracing.Tracer  // nil: off
 	presence  *presence.Events // nil unless wanted
+	compat    *kvcompat.Lists  // nil unless there are Java gateways
 	clients   *client.Server
 	transport *transport.Server
 	memory    *overload.Watch
@@ -158,6 +160,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { g.memory.Run(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })
+	if g.compat != nil {
+		g.loop(func() { g.compat.Run(loops) })
+	}
 	g.loop(func() { g.openStatus().Run(loops) })
 	g.warmUp(ctx)
 	g.serve()
@@ -191,7 +196,7 @@ func (g *Gateway) assemble() error {
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
 		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
-		Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
+		Others: g.others(), Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
