@@ -155,7 +155,6 @@ func inParts(n int, fn func(int)) {
 type mover struct {
 	n             int
 	w             *wire
-	got           int           // messages, none of which it acknowledges
 	told, resumed time.Duration // since SIGTERM; from CONNECT to CONNACK
 }
 

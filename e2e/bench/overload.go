@@ -2,15 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
 
 	"lmqgate/adapter/packet"
-	"lmqgate/meta/message"
-	"lmqgate/meta/redisstore"
 )
 
 // overload measures what asks for more than usual.
@@ -59,28 +57,65 @@ func (b *bench) manyRetained() error {
 	return nil
 }
 
-// retain puts retained messages into Redis.
+// retain publishes retained messages, through an instance of their own so that what it used is not measured.
 func (b *bench) retain(prefix, base string, n int) error {
-	s, err := redisstore.Open(redisstore.Config{URL: b.redis, Prefix: prefix})
+	const publishers = 8
+	g, err := b.run(prefix)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	r, err := s.Retained(redisstore.RetainConfig{})
+	defer g.kill()
+	errs := make(chan error, publishers)
+	for i := range publishers {
+		go func() { errs <- retainPart(g.tcp, base, i, n, publishers) }()
+	}
+	var all []error
+	for range publishers {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	return nil
+}
+
+// retainPart publishes to every step-th topic below n, from the topic numbered from, and waits until all are taken. An
+// acknowledgement gives its packet id back to be used again.
+func retainPart(addr, base string, from, n, step int) error {
+	const window = 32
+	c, err := dial(addr, connectOptions{id: fmt.Sprint(base, "-", from)})
 	if err != nil {
 		return err
+	}
+	defer c.leave()
+	for id := range window {
+		c.acks <- uint16(id + 1)
+	}
+	go c.read()
+	free := func() (uint16, error) {
+		select {
+		case id := <-c.acks:
+			return id, nil
+		case <-c.gone:
+			return 0, errors.New("connection ended")
+		case <-time.After(time.Minute):
+			return 0, errors.New("not acknowledged")
+		}
 	}
 	payload := bytes.Repeat([]byte("x"), 64)
-	for i := 0; i < n; {
-		batch := make([]*message.Message, min(1000, n-i))
-		for j := range batch {
-			batch[j] = &message.Message{Topic: fmt.Sprintf("%s/%d", base, i), QoS: 1, Retain: true, Payload: payload}
-			i++
+	for i := from; i < n; i += step {
+		id, err := free()
+		if err != nil {
+			return err
 		}
-		for _, err := range r.SetAll(context.Background(), batch) {
-			if err != nil {
-				return fmt.Errorf("set up: %w", err)
-			}
+		p := &packet.Publish{Topic: fmt.Sprintf("%s/%d", base, i), QoS: 1, Retain: true, PacketID: id, Payload: payload}
+		if err := c.send(p); err != nil {
+			return err
+		}
+	}
+	for range window {
+		if _, err := free(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -75,7 +75,7 @@ func redisFailsOver(lags bool) func(context.Context, *World, *rand.Rand) error {
 		}
 		if lags {
 			w.event("detach", "the replica of redis")
-			if err := c.SlaveOf(within, "NO", "ONE").Err(); err != nil {
+			if err := c.ReplicaOf(within, "NO", "ONE").Err(); err != nil {
 				return fmt.Errorf("detach replica: %w", err)
 			}
 			rest(ctx, between(r, 500*time.Millisecond, 2*time.Second))
@@ -84,7 +84,7 @@ func redisFailsOver(lags bool) func(context.Context, *World, *rand.Rand) error {
 		}
 		w.event("fail over", "redis, lagging: %v", lags)
 		old.Kill()
-		if err := c.SlaveOf(within, "NO", "ONE").Err(); err != nil {
+		if err := c.ReplicaOf(within, "NO", "ONE").Err(); err != nil {
 			return fmt.Errorf("promote replica: %w", err)
 		}
 		for _, p := range w.RedisWays {
@@ -130,7 +130,7 @@ func follow(ctx context.Context, replica, of *parts.RedisServer) error {
 	c := redis.NewClient(&redis.Options{Addr: replica.Addr})
 	defer c.Close()
 	host, port := hostPort(of.Addr)
-	if err := c.SlaveOf(ctx, host, port).Err(); err != nil {
+	if err := c.ReplicaOf(ctx, host, port).Err(); err != nil {
 		return fmt.Errorf("follow: %w", err)
 	}
 	return inSync(ctx, replica)

@@ -61,28 +61,41 @@ func (m *slotMove) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask for node: %w", err)
 	}
-	ranges, err := m.from.ClusterSlots(ctx).Result()
+	ranges, err := m.ranges(ctx, fromID)
 	if err != nil {
-		return fmt.Errorf("list slots: %w", err)
+		return err
 	}
 	for _, s := range ranges {
-		if len(s.Nodes) == 0 || s.Nodes[0].ID != fromID {
-			continue
-		}
 		for slot := s.Start; slot <= s.End; slot++ {
-			n, err := m.from.ClusterCountKeysInSlot(ctx, slot).Result()
+			n, err := m.from.ClusterCountKeysInSlot(ctx, int(slot)).Result()
 			if err != nil {
 				return fmt.Errorf("count keys: %w", err)
 			}
 			if n == 0 {
 				continue
 			}
-			if err := m.slot(ctx, slot, fromID, toID); err != nil {
+			if err := m.slot(ctx, int(slot), fromID, toID); err != nil {
 				return fmt.Errorf("move slot %d: %w", slot, err)
 			}
 		}
 	}
 	return nil
+}
+
+// ranges are the slots of a master.
+func (m *slotMove) ranges(ctx context.Context, id string) ([]redis.SlotRange, error) {
+	shards, err := m.from.ClusterShards(ctx).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list slots: %w", err)
+	}
+	for _, s := range shards {
+		for _, n := range s.Nodes {
+			if n.ID == id {
+				return s.Slots, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no shard has node %s", id)
 }
 
 // slot moves one slot: IMPORTING, MIGRATING, all keys, then the owner.
