@@ -24,7 +24,7 @@ type FilterQuery struct {
 	Limit   int // 0 = 100
 }
 
-// Filters is one page; see Clients.
+// FilterPage is one page; see Clients.
 type FilterPage struct {
 	Filters []Filter `json:"filters"`
 	Next    string   `json:"next"`

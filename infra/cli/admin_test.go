@@ -16,6 +16,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"lmqgate/functions/admin"
 	"lmqgate/infra/config"
@@ -70,8 +71,30 @@ func newScene(t *testing.T, environ ...string) *scene {
 	ok(t, err)
 	store, client, err := openRedis(&cfg)
 	ok(t, err)
-	t.Cleanup(func() { _ = client.Close() })
+	t.Cleanup(func() { clearPrefix(t, client, cfg.RedisPrefix); _ = client.Close() })
 	return &scene{t: t, environ: environ, store: store}
+}
+
+// clearPrefix deletes the keys of a test from a server that others use.
+func clearPrefix(t *testing.T, client redis.UniversalClient, prefix string) {
+	sweep := func(ctx context.Context, node redis.Cmdable) error {
+		keys := node.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+		for keys.Next(ctx) {
+			if err := client.Del(ctx, keys.Val()).Err(); err != nil {
+				return err
+			}
+		}
+		return keys.Err()
+	}
+	err := error(nil)
+	if c, isCluster := client.(*redis.ClusterClient); isCluster {
+		err = c.ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error { return sweep(ctx, node) })
+	} else {
+		err = sweep(context.Background(), client)
+	}
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func ok(t *testing.T, err error) {
