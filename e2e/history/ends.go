@@ -66,7 +66,7 @@ const (
 // fateOf tells what has to become of a connection's will, section 3.1.2.5.
 func (c *checker) fateOf(o *conn) fate {
 	switch {
-	case o.connected == never && o.refused < never && c.events[o.refused].Code != 0:
+	case o.connected == never && o.refused < never && !unknown(c.events[o.refused].Code):
 		return nowhere // a will is one of an accepted connection
 	case o.connected == never || o.ended == never || o.moved:
 		return perhaps
@@ -77,6 +77,10 @@ func (c *checker) fateOf(o *conn) fate {
 	}
 	return c.delayed(o)
 }
+
+// unknown tells of a refusal whether the session may have been taken all the same: Redis may hear late, or not at all, what
+// was given up. There is none if the connection broke.
+func unknown(code byte) bool { return code == 0 || code == 0x88 || code == 0x03 }
 
 // parted is the fate after a DISCONNECT. If the connection broke right behind it, it may not have arrived.
 func (c *checker) parted(o *conn) fate {

@@ -21,6 +21,7 @@ type index struct {
 	deliveries map[string][]int // by client, places
 	finals     map[string]int   // by topic, places of Retained
 	byTopic    map[string][]*sub
+	byBoth     map[[2]string][]*sub // by client and topic
 	published  int
 	faults     []int
 	lostState  []int // places of Connected where a session was to be present
@@ -66,7 +67,7 @@ type message struct {
 func newIndex(events []Event) *index {
 	x := &index{
 		events: events, quiet: never, conns: map[int]*conn{}, byClient: map[string][]*conn{}, subsOf: map[string][]*sub{},
-		messages: map[string]*message{}, deliveries: map[string][]int{}, finals: map[string]int{}, byTopic: map[string][]*sub{},
+		messages: map[string]*message{}, deliveries: map[string][]int{}, finals: map[string]int{}, byTopic: map[string][]*sub{}, byBoth: map[[2]string][]*sub{},
 	}
 	live := map[string]map[string]*sub{} // by client and filter
 	seq := map[string]int{}
@@ -269,13 +270,25 @@ func (x *index) matching(topic string) []*sub {
 	return list
 }
 
+// matchingOf are those of one client.
+func (x *index) matchingOf(client, topic string) []*sub {
+	key := [2]string{client, topic}
+	list, ok := x.byBoth[key]
+	if !ok {
+		for _, s := range x.subsOf[client] {
+			if matches(s.filter, topic) {
+				list = append(list, s)
+			}
+		}
+		x.byBoth[key] = list
+	}
+	return list
+}
+
 // renewed tells whether a client may have subscribed anew to something that matches, later than from and before to: then
 // it may see again what it has seen.
 func (x *index) renewed(client, topic string, from, to int) bool {
-	for _, s := range x.matching(topic) {
-		if s.client != client {
-			continue
-		}
+	for _, s := range x.matchingOf(client, topic) {
 		for _, sp := range s.spans {
 			if sp.granted > from && sp.asked < to {
 				return true

@@ -34,8 +34,8 @@ func (c *checker) uninvited() {
 				c.found(Uninvited, []int{m.first, i}, "%s got %s with more than the publisher's QoS", client, e.Msg)
 			}
 			proof, ok, top := []int{m.first, i}, false, byte(0)
-			for _, s := range c.matching(e.Topic) {
-				if s.client != client || s.asked > i {
+			for _, s := range c.matchingOf(client, e.Topic) {
+				if s.asked > i {
 					continue
 				}
 				// What was sent before the end may have been on its way [MQTT-3.10.4-2].
@@ -65,10 +65,7 @@ func (c *checker) ancient(s *sub, m *message, retained bool) bool {
 // copies is how often a client may get one message at once: once by all its plain subscriptions, and once by each group.
 func (c *checker) copies(client, topic string) int {
 	plain, groups := 0, map[string]bool{}
-	for _, s := range c.matching(topic) {
-		if s.client != client {
-			continue
-		}
+	for _, s := range c.matchingOf(client, topic) {
 		if s.group == "" {
 			plain = 1
 		} else {
@@ -123,9 +120,9 @@ func (c *checker) twiceShared() {
 			if e.QoS != 2 || e.Retain || c.messages[e.Msg] == nil {
 				continue
 			}
-			for _, s := range c.matching(e.Topic) {
+			for _, s := range c.matchingOf(client, e.Topic) {
 				// Of who has other subscriptions besides nobody knows which one it came by.
-				if s.client == client && s.group != "" && s.asked < i && c.alone(s, client, e.Topic) {
+				if s.group != "" && s.asked < i && c.alone(s, client, e.Topic) {
 					got[s.filter+" "+e.Msg] = append(got[s.filter+" "+e.Msg], i)
 				}
 			}
@@ -146,7 +143,7 @@ func (c *checker) twiceShared() {
 
 // alone tells whether no other subscription of the client ever matched the topic.
 func (c *checker) alone(s *sub, client, topic string) bool {
-	return !slices.ContainsFunc(c.matching(topic), func(o *sub) bool { return o.client == client && o.filter != s.filter })
+	return !slices.ContainsFunc(c.matchingOf(client, topic), func(o *sub) bool { return o.filter != s.filter })
 }
 
 // leaves tells whether a shared subscription to a topic begins or ends between two places.
@@ -209,7 +206,7 @@ func overtakes(p, m *message) bool {
 }
 
 func (c *checker) inGroup(client, topic string) bool {
-	return slices.ContainsFunc(c.matching(topic), func(s *sub) bool { return s.client == client && s.group != "" })
+	return slices.ContainsFunc(c.matchingOf(client, topic), func(s *sub) bool { return s.group != "" })
 }
 
 // sessions: see index.fresh.

@@ -29,10 +29,17 @@ usage:
   lmqgate pub TOPIC [PAYLOAD|-]  publish one message; - reads the payload from standard input
   lmqgate scram USER             make a line for AUTH_SCRAM_USERS of a password on standard input
   lmqgate migrate [CLIENT-ID...] take sessions over from Apache RocketMQ MQTT (Java); plans first
+  lmqgate clients [PATTERN]      list clients and sessions
+  lmqgate client ID              show one: session, subscriptions, lag, in flight, will
+  lmqgate kick ID                disconnect one, or end its session
+  lmqgate topics                 sum up subscriptions by first level
+  lmqgate filters [PATTERN]      list topic filters and their subscribers
+  lmqgate retained [FILTER]      list, show and delete retained messages
+  lmqgate instances              list the instances of the gateway
   lmqgate version
   lmqgate help
 
-lmqgate sub --help, lmqgate pub --help, lmqgate scram --help and lmqgate migrate --help list their flags.
+clients to instances look into the Redis that the gateways share: set REDIS_URL as for them. Each command has --help.
 `
 
 // errUsage marks an error whose text was already printed together with a command's usage.
@@ -69,6 +76,9 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 		return exitOK
+	}
+	if run, ok := adminCommands()[args[0]]; ok {
+		return s.exit(run(s.admin(args[0]), ctx, args[1:]))
 	}
 	fmt.Fprintf(stderr, "lmqgate: unknown command %q\n\n%s", args[0], usage)
 	return exitUsage

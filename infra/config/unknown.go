@@ -16,19 +16,58 @@ var formerly = map[string]string{
 	"mqtttlsport":              "MQTT_TLS_ADDR",
 	"enabletlssever":           "MQTT_TLS_ADDR with TLS_CERT_FILE and TLS_KEY_FILE",
 	"enabletlsserver":          "MQTT_TLS_ADDR with TLS_CERT_FILE and TLS_KEY_FILE",
+	"sslservercertfile":        "TLS_CERT_FILE",
+	"sslserverkeyfile":         "TLS_KEY_FILE",
+	"sslserverkeypassword":     "nothing: TLS_KEY_FILE is a PEM file without a password",
+	"sslcacertfile":            "TLS_CLIENT_CA_FILE",
 	"needclientauth":           "TLS_CLIENT_CA_FILE",
 	"metaaddr":                 "REDIS_URL",
 	"allnodeaddress":           "REDIS_URL",
 	"metaport":                 "REDIS_URL",
+	"membersaddress":           "REDIS_URL",
 	"secretkey":                "AUTH_SECRET_KEY",
 	"maxpacketsizeinbyte":      "MAX_PACKET_SIZE",
 	"maxconn":                  "MAX_CONNECTIONS",
 	"sizeofnotrollwhenackslow": "RECEIVE_MAXIMUM",
+	"serverreceivemaximum":     "RECEIVE_MAXIMUM",
 	"exporterport":             "METRICS_ADDR",
 	"enableprometheus":         "METRICS_ADDR",
+	"exportjvminfo":            "METRICS_ADDR",
 	"clientp2ptopic":           "P2P",
+	"staticfirsttopics":        "FIRST_TOPICS",
+	"allfirsttopics":           "FIRST_TOPICS",
+	"lmqconnectnodes":          "nothing: instances find each other in Redis",
+	"enablemetamodule":         "nothing: retained messages and wills are in Redis",
+	"retainmsgexpire":          "RETAINED_MAX, and the Message Expiry Interval of each message",
 	"eventnotifyretrytopic":    "nothing: instances do not notify each other",
+	"eventnotifyretrymaxtime":  "nothing: instances do not notify each other",
+	"csrpcport":                "nothing: instances do not notify each other",
+	"rpclistenport":            "nothing: instances do not notify each other",
 	"clientretrytopic":         "nothing: unacknowledged messages are kept by cursors",
+	"maxretrytime":             "nothing: unacknowledged messages are sent again when the client comes back",
+	"retryintervalseconds":     "nothing: unacknowledged messages are sent again when the client comes back",
+	"auththreadnum":            "nothing",
+	"nettyselectorthreadnum":   "nothing (GOMAXPROCS)",
+	"nettyworkerthreadnum":     "nothing (GOMAXPROCS)",
+	"highwater":                "WRITE_TIMEOUT and GOMEMLIMIT",
+	"lowwater":                 "WRITE_TIMEOUT and GOMEMLIMIT",
+	"pullbatchsize":            "GOMEMLIMIT",
+	"queuecachesize":           "GOMEMLIMIT",
+
+	"maxtransfercountonmessageindisk": "GOMEMLIMIT",
+	"topicaliasmaximum":               "nothing: topic aliases are on",
+	"enablesharedsubscription":        "nothing: it is on",
+	"enableretain":                    "nothing: it is on",
+	"enablesubscriptionidentifier":    "nothing: it is on",
+	"enablequic":                      "nothing: QUIC is not served",
+	"quicport":                        "nothing: QUIC is not served",
+	"enablecoapconnect":               "nothing: CoAP is not served",
+	"coapport":                        "nothing: CoAP is not served",
+	"coapsessiontimeout":              "nothing: CoAP is not served",
+	"raftdatapath":                    "nothing: there is no local state",
+	"electiontimeoutms":               "nothing: there are no meta nodes",
+	"snapshotintervalsecs":            "nothing: there are no meta nodes",
+	"raftgroupnum":                    "nothing: there are no meta nodes",
 
 	"redishost":       "REDIS_URL",
 	"redisaddr":       "REDIS_URL",
@@ -41,6 +80,15 @@ var formerly = map[string]string{
 	"rocketmqnamesrv": "NAMESRV_ADDR",
 	"mqttwspath":      "WS_PATH",
 	"maxconnections":  "MAX_CONNECTIONS",
+}
+
+// formerlyAsIs are keys of RocketMQ MQTT that are taken for such only as they were written there: in capitals they may be
+// anybody's.
+var formerlyAsIs = map[string]string{
+	"selfAddress": "REDIS_URL",
+	"clusterName": "REDIS_PREFIX",
+	"dbPath":      "nothing: there is no local state",
+	"order":       "nothing: order holds per publisher, topic and QoS",
 }
 
 // kubernetesLink are variables that Kubernetes sets for a service that happens to have a name like ours.
@@ -65,6 +113,9 @@ func unknown(set map[string]string) []string {
 
 // meant returns what stands for a former name, "" if it is none.
 func meant(name string) string {
+	if hint := formerlyAsIs[name]; hint != "" {
+		return hint
+	}
 	return formerly[strings.ToLower(strings.NewReplacer("_", "", ".", "", "-", "").Replace(name))]
 }
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -15,6 +17,11 @@ func TestUnknownVariables(t *testing.T) {
 		{"MQTT_PORT", ""}, // a Kubernetes service named mqtt sets it
 		{"mqttPort", "MQTT_TCP_ADDR"},
 		{"eventNotifyRetryTopic", "nothing"},
+		{"coapPort", "not served"},
+		{"sslServerKeyPassword", "TLS_KEY_FILE"},
+		{"LMQ_CONNECT_NODES", "nothing"},
+		{"clusterName", "REDIS_PREFIX"},
+		{"CLUSTER_NAME", ""},
 		{"REDIS_PASSWORD", "REDIS_URL"},
 		{"REDIS_SERVICE_HOST", ""},
 		{"REDIS_PORT_6379_TCP_ADDR", ""},
@@ -42,6 +49,40 @@ func TestUnknownVariables(t *testing.T) {
 		case tt.hint != "" && (!strings.Contains(got, tt.name) || !strings.Contains(got, tt.hint)):
 			t.Errorf("%s: warning %q does not name it and %s", tt.name, got, tt.hint)
 		}
+	}
+}
+
+// TestKeysOfJavaGateway: each key in the tables of infra/migrate is pointed out, and what it is now is a variable.
+func TestKeysOfJavaGateway(t *testing.T) {
+	doc, err := os.ReadFile("../migrate/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tables, _ := strings.Cut(string(doc), "### service.conf")
+	tables, _, _ = strings.Cut(tables, "### mqadmin")
+	code := regexp.MustCompile("`([^`]+)`")
+	variable := regexp.MustCompile("^[A-Z][A-Z0-9_]+$")
+	keys := 0
+	for line := range strings.Lines(tables) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
+			keys++
+			// Each process has a user name in its environment.
+			if key := m[1]; key != "username" && lookup(key) == nil && meant(key) == "" {
+				t.Errorf("%s is not pointed out", key)
+			}
+		}
+		for _, m := range code.FindAllStringSubmatch(cells[2], -1) {
+			if name := m[1]; variable.MatchString(name) && lookup(name) == nil && name != "GOMAXPROCS" {
+				t.Errorf("%s is no variable", name)
+			}
+		}
+	}
+	if keys < 60 {
+		t.Errorf("found %d keys in the tables", keys)
 	}
 }
 

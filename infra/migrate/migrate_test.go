@@ -2,6 +2,7 @@ package migrate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -25,9 +26,11 @@ type rig struct {
 	sent  int
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return rigOf(t, minimq.Config{}) }
+
+func rigOf(t *testing.T, cfg minimq.Config) *rig {
 	t.Helper()
-	server := minimq.RunWith(t, minimq.Config{})
+	server := minimq.RunWith(t, cfg)
 	mq, err := rocketmq.New(rocketmq.Config{NameServers: []string{server.Addr()}, TopicAutoCreate: true, DirectSend: true})
 	must(t, err)
 	must(t, mq.Start(t.Context()))
@@ -231,6 +234,79 @@ func TestRefused(t *testing.T) {
 			r.want(migrate.Options{AcceptGaps: true}, c.accept)
 		})
 	}
+}
+
+// TestTwoBrokers: each broker has a cursor of its own; where none was committed reading begins at the end.
+func TestTwoBrokers(t *testing.T) {
+	r := rigOf(t, minimq.Config{Brokers: 2})
+	const lmq = "%LMQ%t%a%"
+	for _, b := range r.mq.Brokers() {
+		for range 3 {
+			done := make(chan error, 1)
+			r.mq.Send(&rocketmq.OutMessage{Queue: r.queueAt(b.Name), Key: rocketmq.NewKey(), Dispatch: []string{lmq}, Body: []byte("x")}, func(_ rocketmq.SendResult, err error) { done <- err })
+			must(t, <-done)
+		}
+		for {
+			n, err := r.mq.MaxOffset(t.Context(), rocketmq.LMQ{Broker: b.Name, Name: lmq})
+			must(t, err)
+			if n == 3 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	r.commit("c", lmq, 1) // at the first one
+	report := r.want(migrate.Options{Apply: true}, "c taken over: t/a take 1>1 t/a end -1>3")
+	if note := report.Clients[0].Queues[1].Note; !strings.Contains(note, "begins at the end") {
+		t.Errorf("note %q", note)
+	}
+	r.want(migrate.Options{Apply: true}, "c nothing to do: t/a same 1>1 t/a ahead -1>3")
+	_, st, err := r.store.Peek(t.Context(), "c")
+	must(t, err)
+	if len(st.Subscriptions) != 1 || len(st.Cursors) != 2 {
+		t.Errorf("session %+v", st)
+	}
+}
+
+// queueAt returns a queue of topic t at a broker.
+func (r *rig) queueAt(broker string) rocketmq.Queue {
+	r.t.Helper()
+	queues, err := r.mq.Queues(r.t.Context(), "t")
+	must(r.t, err)
+	for _, q := range queues {
+		if q.Broker == broker {
+			return q
+		}
+	}
+	r.t.Fatalf("no queue of t at %s", broker)
+	return rocketmq.Queue{}
+}
+
+// TestOneFails: a client whose session cannot be written is reported, the others are taken over.
+func TestOneFails(t *testing.T) {
+	r := newRig(t)
+	r.send(2, "%LMQ%t%a%")
+	r.commit("bad", "%LMQ%t%a%", 1)
+	r.commit("good", "%LMQ%t%a%", 1)
+	report, err := migrate.Run(t.Context(), r.mq, failing{r.store}, migrate.Options{Apply: true, Expiry: time.Hour})
+	must(t, err)
+	if report.Count(migrate.Failed) != 1 || report.Count(migrate.Taken) != 1 || !strings.Contains(report.Clients[0].Why, "disk is full") {
+		t.Errorf("%s: %+v", result(report), report.Clients)
+	}
+	if info, _, err := r.store.Peek(t.Context(), "bad"); err == nil && !info.Ended {
+		t.Errorf("a session is left: %+v", info)
+	}
+	r.want(migrate.Options{Apply: true}, "bad taken over: t/a take 1>1; good nothing to do: t/a same 1>1")
+}
+
+// failing fails to write the cursors of one client.
+type failing struct{ *redisstore.Store }
+
+func (f failing) Write(ctx context.Context, changes []session.Change) []error {
+	if changes[0].ClientID == "bad" && len(changes[0].SetCursors) > 0 {
+		return []error{errors.New("the disk is full")}
+	}
+	return f.Store.Write(ctx, changes)
 }
 
 // TestNamedClients: clients may be named, also those without a cursor, and their filters spelled as they were.

@@ -51,3 +51,15 @@ type Store interface {
 	// Filters lists held filters page by page (cursor "" starts, "" ends), exact and wildcard.
 	Filters(ctx context.Context, cursor string, limit int) ([]string, string, error)
 }
+
+// Count is how many hold a filter.
+type Count struct {
+	Holders int64 // holdings, those of groups' members included
+	Groups  int64 // groups of shared subscriptions
+}
+
+// Counter counts holders without listing them.
+type Counter interface {
+	// Counts returns the counts of filters, in their order, in one round trip; filters are given without `$share/group/`.
+	Counts(ctx context.Context, filters []string) ([]Count, error)
+}
