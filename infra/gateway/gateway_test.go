@@ -251,7 +251,7 @@ func TestStartFails(t *testing.T) {
 			if err == nil || err.Error() != strings.ReplaceAll(tt.want, "PORT:", fmt.Sprint(port, ":")) && strings.ReplaceAll(err.Error(), fmt.Sprint(port), "PORT") != tt.want {
 				t.Errorf("error %v, want %s", err, tt.want)
 			}
-			if err := g.Stop(t.Context()); err != nil {
+			if err := inTime(g.Stop(t.Context())); err != nil {
 				t.Errorf("stop: %v", err)
 			}
 		})
@@ -279,7 +279,7 @@ func TestDefaultTCPAddressBusy(t *testing.T) {
 	if g.TCPAddr() != nil || !strings.Contains(log.String(), "MQTT over TCP is off") {
 		t.Errorf("TCP at %v, log:\n%s", g.TCPAddr(), log)
 	}
-	if err := g.Stop(t.Context()); err != nil {
+	if err := inTime(g.Stop(t.Context())); err != nil {
 		t.Error(err)
 	}
 }
