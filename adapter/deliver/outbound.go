@@ -52,7 +52,7 @@ type outbound struct {
 	byKey    map[string]*flight // those of an earlier connection or of a queue that was reset, done ones included
 	again    []*backlog
 	held     []*flight // done, but their entries stay until their cursor is back and can note it
-	quota    int // PUBLISHes unacknowledged on this connection [MQTT-4.9.0-1]
+	quota    int       // PUBLISHes unacknowledged on this connection [MQTT-4.9.0-1]
 	order    uint64
 	traced   bool      // some flight has, or had, a trace
 	count    uint64    // packet ids handed out, a running count
