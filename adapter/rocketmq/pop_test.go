@@ -61,7 +61,8 @@ func (l *popLog) want(t *testing.T, want string) {
 	}
 }
 
-// loop pops again and again until the returned function is called.
+// loop pops again and again until the returned function is called, or it is refused: no time passes then, and it would
+// never come to an end.
 func (l *popLog) loop(c *rocketmq.Client, r rocketmq.PopRequest) (end func()) {
 	var mu sync.Mutex
 	ended := false
@@ -77,7 +78,7 @@ func (l *popLog) loop(c *rocketmq.Client, r rocketmq.PopRequest) (end func()) {
 			if len(ms) > 0 || err != nil {
 				l.done(ms, rest, err)
 			}
-			if !errors.Is(err, context.Canceled) && !errors.Is(err, rocketmq.ErrStopped) {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, rocketmq.ErrStopped) && !errors.Is(err, rocketmq.ErrBusy) {
 				next()
 			}
 		})
@@ -334,10 +335,12 @@ func TestPopBounds(t *testing.T) {
 			r := popReq
 			r.LMQ.Name = fmt.Sprintf("%s%d", name, i)
 			ends[i] = logs[i].loop(c, r)
-			b.message(r.LMQ.Name, "x")
 		}
 		c.Pop(popReq, logs[16].done)
 		logs[16].want(t, "["+rocketmq.ErrBusy.Error()+"]")
+		for i := range ends { // not before: a POP that is answered makes room for another
+			b.message(fmt.Sprintf("%s%d", name, i), "x")
+		}
 		for range 200 {
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
