@@ -336,9 +336,9 @@ func TestPopBounds(t *testing.T) {
 			r.LMQ.Name = fmt.Sprintf("%s%d", name, i)
 			ends[i] = logs[i].loop(c, r)
 		}
-		c.Pop(popReq, logs[16].done)
+		c.Pop(popReq, logs[16].done) // before there are messages: a loop that has just got one would leave its place to this
 		logs[16].want(t, "["+rocketmq.ErrBusy.Error()+"]")
-		for i := range ends { // not before: a POP that is answered makes room for another
+		for i := range ends {
 			b.message(fmt.Sprintf("%s%d", name, i), "x")
 		}
 		for range 200 {
