@@ -76,6 +76,8 @@ func (s *Session) complete(f *flight) {
 	switch {
 	case s.persist && f.again && s.hub.cfg.Shared.Owners != nil:
 		s.hub.finisher.add(s, f)
+	case s.persist && s.isParked(f):
+		s.out.held = append(s.out.held, f)
 	case s.persist:
 		s.erase(f)
 	}

@@ -51,6 +51,7 @@ type outbound struct {
 	flights  map[uint16]*flight
 	byKey    map[string]*flight // those of an earlier connection or of a queue that was reset, done ones included
 	again    []*backlog
+	held     []*flight // done, but their entries stay until their cursor is back and can note it
 	quota    int // PUBLISHes unacknowledged on this connection [MQTT-4.9.0-1]
 	order    uint64
 	traced   bool      // some flight has, or had, a trace
@@ -101,7 +102,7 @@ func (o *outbound) id(s *Session) (id uint16, ok bool) {
 		}
 		o.count++
 		id = uint16((o.count-1)%math.MaxUint16 + 1)
-		if o.flights[id] == nil {
+		if o.flights[id] == nil && !o.isHeld(id) {
 			return id, true
 		}
 	}

@@ -120,6 +120,7 @@ func (s *Session) open(sub *subscription, brokers []string) {
 		c.restore(at)
 		s.out.adopt(c)
 		sub.cursors = append(sub.cursors, c)
+		s.unhold(c)
 		s.start(c)
 	}
 }

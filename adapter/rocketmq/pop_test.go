@@ -78,7 +78,7 @@ func (l *popLog) loop(c *rocketmq.Client, r rocketmq.PopRequest) (end func()) {
 			if len(ms) > 0 || err != nil {
 				l.done(ms, rest, err)
 			}
-			if !errors.Is(err, context.Canceled) && !errors.Is(err, rocketmq.ErrStopped) && !errors.Is(err, rocketmq.ErrBusy) {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, rocketmq.ErrStopped) {
 				next()
 			}
 		})
