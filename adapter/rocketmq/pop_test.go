@@ -61,7 +61,8 @@ func (l *popLog) want(t *testing.T, want string) {
 	}
 }
 
-// loop pops again and again until the returned function is called.
+// loop pops again and again until the returned function is called, or it is refused: no time passes then, and it would
+// never come to an end.
 func (l *popLog) loop(c *rocketmq.Client, r rocketmq.PopRequest) (end func()) {
 	var mu sync.Mutex
 	ended := false

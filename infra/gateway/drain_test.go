@@ -63,7 +63,7 @@ func TestRefusesWhileDraining(t *testing.T) {
 		_ = res.Body.Close()
 	}
 	http.DefaultClient.CloseIdleConnections()
-	staying.publish("a", "still served")
+	staying.publish("b", "still served") // what it subscribes to could come before the PUBACK
 
 	stopped := make(chan error, 1)
 	go func() {
