@@ -9,6 +9,8 @@ import (
 
 // Config tunes a Server; the zero value is sane.
 type Config struct {
+	Now func() time.Time // nil: time.Now; of messages, no connection is timed by it
+
 	Instance         string        // id of this instance
 	MaxPacketSize    int           // bytes, default 262,144
 	ReceiveMaximum   int           // unacknowledged QoS 1 and 2 PUBLISHes a client may have, default 64
@@ -48,6 +50,9 @@ func (c Config) withDefaults() Config {
 		if *v <= 0 {
 			*v = d
 		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	def(&c.MaxPacketSize, 262144)
 	def(&c.ReceiveMaximum, 64)

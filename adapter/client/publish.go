@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"strings"
-	"time"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/message"
@@ -25,7 +24,7 @@ func (c *client) publish(p *packet.Publish) error {
 	c.taken++
 	m := &message.Message{
 		Topic: p.Topic, Payload: p.Payload, QoS: p.QoS, Retain: p.Retain, Properties: p.Properties,
-		BornMillis: time.Now().UnixMilli(),
+		BornMillis: c.srv.cfg.Now().UnixMilli(),
 	}
 	if c.version == packet.V5 {
 		m.Publisher = c.id

@@ -50,7 +50,7 @@ func (in *inbound) prepare(r *received, key string, at message.Place, ready func
 		return
 	}
 	in.mu.Lock()
-	r.Key, r.Topic, r.Broker, r.Queue, r.AtMillis = key, at.Topic, at.Broker, at.Queue, time.Now().UnixMilli()
+	r.Key, r.Topic, r.Broker, r.Queue, r.AtMillis = key, at.Topic, at.Broker, at.Queue, in.c.srv.cfg.Now().UnixMilli()
 	in.mu.Unlock()
 	in.keep(r, ready)
 }

@@ -18,8 +18,8 @@ const (
 	// settleAfter is how long after a send a broker may still store it: requests
 	// wait 200 ms in its queue at most.
 	settleAfter = time.Second
-	// keySkew is how far the broker's clock may be off ours.
-	keySkew = 10 * time.Minute
+	// keySkew is how far the broker's clock may be off ours, or that of the instance which sent the message.
+	keySkew = 2 * time.Hour
 )
 
 // FindKey tells whether the message of topic with UNIQ_KEY key, or with that
@@ -28,6 +28,9 @@ const (
 // when that one is found: the index runs in the log's order. It waits until ctx
 // ends for both.
 func (c *Client) FindKey(ctx context.Context, broker, topic, key string, since time.Time) (bool, error) {
+	if now := time.Now(); since.After(now) { // by a clock that was wrong
+		since = now
+	}
 	if found, err := c.queryKey(ctx, broker, topic, key, since); err == nil && found {
 		return true, nil // no need to know how far the index is
 	}

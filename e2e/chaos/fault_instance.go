@@ -3,12 +3,14 @@ package chaos
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"time"
 )
 
 func instanceFaults() []Fault {
 	return []Fault{
 		{Name: "kill instance", Needs: Needs{Instances: 2}, Run: killInstance},
+		{Name: "clock jumps", Needs: Needs{Instances: 2}, Run: clockJumps},
 		{Name: "pause instance", Needs: Needs{Instances: 2}, Run: pauseFor(500*time.Millisecond, 3*time.Second)},
 		{Name: "pause instance beyond its lease", Needs: Needs{Instances: 2}, Slow: true, Run: pauseFor(16*time.Second, 19*time.Second)},
 	}
@@ -36,4 +38,19 @@ func pauseFor(least, most time.Duration) func(context.Context, *World, *rand.Ran
 		w.event("resume", "instance %d", n+1)
 		return w.mended(ctx)
 	}
+}
+
+// clockJumps sets the clock of an instance forward or back for a while.
+func clockJumps(ctx context.Context, w *World, r *rand.Rand) error {
+	n, by := r.IntN(len(w.Instances)), between(r, -time.Hour, time.Hour).Round(time.Second)
+	w.event("clock", "of instance %d off by %v", n+1, by)
+	if err := os.WriteFile(w.clocks[n], []byte(by.String()), 0o600); err != nil {
+		return err
+	}
+	rest(ctx, between(r, time.Second, 4*time.Second))
+	w.event("clock", "of instance %d right again", n+1)
+	if err := os.Remove(w.clocks[n]); err != nil {
+		return err
+	}
+	return w.mended(ctx)
 }

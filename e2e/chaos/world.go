@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -57,6 +58,7 @@ type World struct {
 	NameWays  []*parts.ProxyServer // one an instance
 	MQWays    []*parts.ProxyServer // one a broker
 
+	clocks    []string               // files that say how wrong the clock of each instance is
 	MiniRedis *miniredis.Miniredis   // of MiniRedis
 	Redis     []*parts.RedisServer   // of the other kinds; the first is the master of OneRedis, Replica and Sentinel at the start
 	Watch     *parts.RedisServer     // the Sentinel
@@ -97,7 +99,8 @@ func NewWorld(t parts.T, o WorldOptions) *World {
 		}
 		way := parts.Proxy(t, names)
 		w.NameWays = append(w.NameWays, way)
-		own = append(append(own, "NAMESRV_ADDR="+way.Addr), o.Env...)
+		w.clocks = append(w.clocks, filepath.Join(t.TempDir(), "clock"))
+		own = append(append(own, "NAMESRV_ADDR="+way.Addr, "LMQGATE_TEST_CLOCK="+w.clocks[n]), o.Env...)
 		g := parts.Gateway(t, binary, fmt.Sprintf("instance %d", n+1), own...)
 		t.Cleanup(func() { w.healthyLog(g) })
 		w.Instances = append(w.Instances, g)

@@ -112,6 +112,7 @@ type Config struct {
 	// Failpoint and StaleRegistry break the gateway on purpose, for tests of what it promises; they come from
 	// LMQGATE_TEST_FAILPOINT and LMQGATE_TEST_STALE_REGISTRY and are not for users.
 	Failpoint     string `env:"-"`
+	TestClock     string `env:"-"` // a file with how far the clock is wrong, such as "-1h"
 	StaleRegistry bool   `env:"-"`
 	// Warnings are findings worth a log line that stop nothing: probable typos, keys of RocketMQ MQTT (Java).
 	// They name variables and never repeat a value.

@@ -52,6 +52,7 @@ func loadOn(environ []string, m machine) (Config, error) {
 		return Config{}, wrong.sorted()
 	}
 	cfg.Warnings = append(cfg.Warnings, unknown(set)...)
+	cfg.TestClock = set["LMQGATE_TEST_CLOCK"]
 	cfg.Failpoint, cfg.StaleRegistry = set["LMQGATE_TEST_FAILPOINT"], set["LMQGATE_TEST_STALE_REGISTRY"] == "true"
 	return cfg, nil
 }

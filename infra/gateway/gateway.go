@@ -48,6 +48,7 @@ type Gateway struct {
 	reg  *telemetry.Registry
 	id   string
 	fail *failpoint
+	now  func() time.Time // nil: time.Now
 
 	embedded  embedded
 	store     *redisstore.Store
@@ -121,7 +122,7 @@ func New(cfg config.Config, opt Options) (*Gateway, error) {
 		failed: make(chan error, 4),
 	}
 	g.log = g.log.With("instance", g.id)
-	g.fail = newFailpoint(cfg.Failpoint)
+	g.fail, g.now = newFailpoint(cfg.Failpoint), newTestClock(cfg.TestClock)
 	return g, nil
 }
 
@@ -189,20 +190,24 @@ func (g *Gateway) assemble() error {
 		return err
 	}
 	g.lease = newLease(g.store, g.id, g.log)
+	if g.now != nil {
+		g.lease.clock.wall = g.now
+	}
 	g.committer = session.NewCommitter(g.store, session.CommitterConfig{Logger: g.log, Register: g.reg})
 	g.matcher = registry.NewMatcher(g.store, registry.Config{
 		OnRollback: g.reassert, Stale: g.cfg.StaleRegistry, Logger: g.log, Registerer: g.reg,
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
+		Now:      g.now,
 		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
 		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
 		Others: g.others(), Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
-	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Logger: g.log, Registerer: g.reg})
+	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Now: g.now, Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
-		Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Logger: g.log, Register: g.reg,
+		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -217,7 +222,7 @@ func (g *Gateway) assemble() error {
 		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
 		Pressure: pressure{g},
 	}, client.Config{
-		Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
+		Now: g.now, Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
 		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),

@@ -42,7 +42,7 @@ func (g *Gateway) openStore() error {
 		return fmt.Errorf("open count of filters: %w", err)
 	}
 	g.retained, err = store.Retained(redisstore.RetainConfig{
-		MaxCount: g.cfg.RetainedMax, MaxPayload: g.cfg.RetainedMaxSize, Registerer: g.reg,
+		Clock: g.now, MaxCount: g.cfg.RetainedMax, MaxPayload: g.cfg.RetainedMaxSize, Registerer: g.reg,
 	})
 	if err != nil {
 		return fmt.Errorf("open store of retained messages: %w", err)
