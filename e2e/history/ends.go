@@ -201,9 +201,10 @@ func (c *checker) retained() {
 	}
 }
 
-// follows tells whether o, which is acknowledged, certainly came after m. A write without an answer may come at any time.
+// follows tells whether o, which is acknowledged, certainly came after m. A write without an answer may come at any time, and
+// so may the first copy of a QoS 1 message that was sent again: only one of them has been answered.
 func follows(o, m *message) bool {
-	if o == m || o.acked == never || m.acked == never {
+	if o == m || o.acked == never || m.acked == never || m.qos == 1 && m.sends > 1 {
 		return false
 	}
 	return o.first > m.acked || o.client == m.client && o.qos == m.qos && o.seq > m.seq
