@@ -88,9 +88,12 @@ func TestScaledToZero(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		if n := woken.metric("lmqgate_wills_total", `outcome="published"`); int(n) != len(ids) {
-			t.Errorf("the calls were answered with %v of %d wills published", n, len(ids))
-		}
+		eventually(t, soon, func() error { // what the instance's own sweep claims at the same moment may come right after the answers
+			if n := woken.metric("lmqgate_wills_total", `outcome="published"`); int(n) != len(ids) {
+				return fmt.Errorf("%v of %d wills published", n, len(ids))
+			}
+			return nil
+		})
 		t.Logf("eight calls together: %v", total)
 		woken.terminate()
 
