@@ -40,7 +40,7 @@ func (i *instance) asked() map[string]float64 {
 func TestMessageCost(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, b backend) {
-		f := start(t, 1, b)
+		f := start(t, 1, b, "STATUS_INTERVAL=0") // status topics are retained now and then
 		i := f.instances[0]
 		const messages, subscribers = 20, 10
 		for _, clean := range []bool{true, false} {

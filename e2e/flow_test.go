@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,8 +128,9 @@ func TestUnsubscribe(t *testing.T) {
 				t.Errorf("round %d: a message came after UNSUBACK", r)
 			}
 		}
+		// UNSUBSCRIBE of the filter that had a message which is not acknowledged yet leaves it to the other one (QoS 1).
 		for p, n := range got {
-			if n > 1 {
+			if n > 2 || n > 1 && !strings.HasSuffix(p, "both") {
 				t.Errorf("%q came %d times", p, n)
 			}
 		}
