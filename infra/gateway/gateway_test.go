@@ -106,8 +106,8 @@ func TestRedisComesLate(t *testing.T) {
 	c.publish("a/b", "x")
 
 	redis.Close()
-	if checks := becomes(t, g, http.StatusServiceUnavailable); checks["redis"] == "ok" {
-		t.Errorf("health says %v", checks)
+	for becomes(t, g, http.StatusServiceUnavailable)["redis"] == "ok" { // the lease's failure was seen first
+		<-time.After(10 * time.Millisecond) // between two questions
 	}
 	if err := redis.Restart(); err != nil {
 		t.Fatal(err)
