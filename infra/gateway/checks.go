@@ -2,14 +2,8 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"net"
-	"strings"
-	"syscall"
 
-	"lmqgate/adapter/rocketmq"
+	"lmqgate/infra/doctor"
 )
 
 // Names of the checks.
@@ -21,8 +15,8 @@ const (
 // checks are what serving clients needs, in the order in which it is shown.
 func (g *Gateway) checks() []check {
 	return []check{
-		{name: redisCheck, title: "Redis", ask: g.askRedis, explain: explainRedis},
-		{name: rocketCheck, title: "RocketMQ", ask: g.askRocket, explain: explainRocket},
+		{name: redisCheck, title: "Redis", ask: g.askRedis, explain: doctor.ExplainRedis},
+		{name: rocketCheck, title: "RocketMQ", ask: g.askRocket, explain: doctor.ExplainRocketMQ},
 	}
 }
 
@@ -35,88 +29,3 @@ func (g *Gateway) askRedis(ctx context.Context) error {
 }
 
 func (g *Gateway) askRocket(ctx context.Context) error { return g.rocket.Ready(ctx) }
-
-// hint says what an error means: the first whose text is part of it.
-type hint struct{ text, public, remedy string }
-
-// redisHints are answers of Redis.
-var redisHints = []hint{
-	{"LOADING", "loading its data", "Redis is loading its data and will answer by itself"},
-	{"MASTERDOWN", "without its master", "REDIS_URL names a replica whose master is away; name the master, its Sentinels, or wait for the failover"},
-	{"READONLY", "read-only", "REDIS_URL names a replica, which takes no writes; name the master or its Sentinels"},
-	{"OOM", "out of memory", "Redis has reached its maxmemory: raise it (maxmemory-policy has to be noeviction)"},
-	{"MISCONF", "cannot save", "Redis refuses writes since it cannot save to its disk; look at its log"},
-	{"NOAUTH", "login refused", "Redis wants a password: REDIS_URL=redis://user:password@host:port"},
-	{"WRONGPASS", "login refused", "REDIS_URL has a wrong user or password (escape @ : / , in it as %40 %3A %2F %2C)"},
-	{"invalid password", "login refused", "REDIS_URL has a wrong password"},
-	{"without any password configured", "login refused", "REDIS_URL has a password, Redis has none; leave it out"},
-	{"NOPERM", "login refused", "the user of REDIS_URL may not run a command; give it ~* &* +@all, or its prefix only"},
-	{"CLUSTERDOWN", "cluster is down", "Redis Cluster does not serve all slots; look at CLUSTER INFO"},
-	{"MOVED", "is a cluster", "REDIS_URL names a node of a Redis Cluster: set REDIS_CLUSTER=true"},
-	{"cluster support disabled", "is no cluster", "REDIS_CLUSTER=true, but REDIS_URL names a single server"},
-	{"NOREPLICAS", "too few replicas", "Redis refuses writes: fewer replicas than its min-replicas-to-write"},
-	{"DENIED", "login refused", "Redis is in protected mode; give it a password or bind it to an address"},
-}
-
-// explainRedis is check.explain of Redis.
-func explainRedis(err error) (public, remedy string) {
-	return explain(err, "REDIS_URL", "Redis", redisHints)
-}
-
-// rocketHints are answers of RocketMQ, or of our client.
-var rocketHints = []hint{
-	{"knows no broker", "no broker", "the name server of NAMESRV_ADDR answers but no broker has told it of itself: start one with namesrvAddr in broker.conf"},
-	{"broker busy", "busy", "the broker refuses work; look at its load and its disk"},
-	{"accesskey", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
-	{"signature", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
-}
-
-// explainRocket is check.explain of RocketMQ.
-func explainRocket(err error) (public, remedy string) {
-	if errors.Is(err, rocketmq.ErrStalled) {
-		return "does not index", "a broker acknowledges messages that nobody can read: look at its log for errors of the reput or dispatch service, and restart it"
-	}
-	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
-		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +
-			"brokerIP1 in its broker.conf an address that can be reached from here?"
-	}
-	return explain(err, "NAMESRV_ADDR", "the name server", rocketHints)
-}
-
-// explain says what an error means that came of dialing what a variable names, or of its answer.
-func explain(err error, variable, peer string, hints []hint) (public, remedy string) {
-	for _, h := range hints {
-		if strings.Contains(strings.ToLower(err.Error()), strings.ToLower(h.text)) {
-			return h.public, h.remedy
-		}
-	}
-	var (
-		dns       *net.DNSError
-		unknown   x509.UnknownAuthorityError
-		invalid   x509.CertificateInvalidError
-		host      x509.HostnameError
-		noTLS     tls.RecordHeaderError
-		timed     net.Error
-		closed    = errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "EOF")
-		isTimeout = errors.As(err, &timed) && timed.Timeout() || errors.Is(err, context.DeadlineExceeded)
-	)
-	switch {
-	case errors.As(err, &dns):
-		return "not reachable", "the host name in " + variable + " cannot be looked up; check it, and the DNS of this network"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "not reachable", "nothing listens at the address in " + variable + "; check it, and whether " + peer + " runs"
-	case errors.As(err, &unknown):
-		return "certificate not accepted", "the certificate is signed by an unknown authority: name its PEM file in REDIS_CA_FILE"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "certificate not accepted", "the certificate is not valid now: check its dates and the clock of this machine"
-	case errors.As(err, &host):
-		return "certificate not accepted", "the certificate is for another name than the host in " + variable
-	case errors.As(err, &noTLS):
-		return "no TLS", peer + " speaks no TLS there; write redis:// for rediss:// in " + variable
-	case isTimeout:
-		return "no answer", "no answer from the address in " + variable + "; check it, firewalls and network rules between (the first connection on Cloud Run may take a minute)"
-	case closed:
-		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS"
-	}
-	return "not available", "check " + variable + " and whether " + peer + " runs"
-}
