@@ -28,6 +28,7 @@ usage:
   lmqgate sub FILTER...          print messages as "topic payload" lines
   lmqgate pub TOPIC [PAYLOAD|-]  publish one message; - reads the payload from standard input
   lmqgate scram USER             make a line for AUTH_SCRAM_USERS of a password on standard input
+  lmqgate doctor                 check environment, Redis and RocketMQ, and say what to do
   lmqgate migrate [CLIENT-ID...] take sessions over from Apache RocketMQ MQTT (Java); plans first
   lmqgate clients [PATTERN]      list clients and sessions
   lmqgate client ID              show one: session, subscriptions, lag, in flight, will
@@ -68,6 +69,8 @@ func Main(ctx context.Context, args, environ []string, stdout, stderr io.Writer,
 		return s.exit(s.pub(ctx, args[1:]))
 	case "scram":
 		return s.exit(s.scram(args[1:]))
+	case "doctor":
+		return s.exit(s.doctor(ctx, args[1:]))
 	case "migrate":
 		return s.exit(s.migrate(ctx, args[1:]))
 	case "version", "-version", "--version":

@@ -109,6 +109,8 @@ type Config struct {
 	GoMemLimit       string `env:"GOMEMLIMIT"`
 	// MemoryLimit is GOMEMLIMIT in bytes, or what goes for it in a container that may use MemoryLimitOfContainer; 0: none.
 	MemoryLimit, MemoryLimitOfContainer uint64 `env:"-"`
+	// FittingConnections is how many clients fit into the limits of open files and memory: the default of MAX_CONNECTIONS.
+	FittingConnections int `env:"-"`
 	// Failpoint and StaleRegistry break the gateway on purpose, for tests of what it promises; they come from
 	// LMQGATE_TEST_FAILPOINT and LMQGATE_TEST_STALE_REGISTRY and are not for users.
 	Failpoint     string `env:"-"`

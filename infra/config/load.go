@@ -33,7 +33,21 @@ func load(environ []string, files uint64) (Config, error) {
 	return loadOn(environ, machine{files: files})
 }
 
+// Inspect is Load for who goes on although the environment is wrong: beside all problems it returns what could be read,
+// with the zero value for what could not.
+func Inspect(environ []string) (Config, Problems) {
+	return inspectOn(environ, machine{files: openFilesLimit(), memory: containerMemory(os.DirFS("/"))})
+}
+
 func loadOn(environ []string, m machine) (Config, error) {
+	cfg, wrong := inspectOn(environ, m)
+	if len(wrong) > 0 {
+		return Config{}, wrong
+	}
+	return cfg, nil
+}
+
+func inspectOn(environ []string, m machine) (Config, Problems) {
 	set := toMap(environ)
 	var cfg Config
 	var wrong Problems
@@ -48,13 +62,11 @@ func loadOn(environ []string, m machine) (Config, error) {
 	} {
 		check(set, &wrong)
 	}
-	if len(wrong) > 0 {
-		return Config{}, wrong.sorted()
-	}
+	cfg.FittingConnections = defaultConnections(m.files, cfg.MemoryLimit)
 	cfg.Warnings = append(cfg.Warnings, unknown(set)...)
 	cfg.TestClock = set["LMQGATE_TEST_CLOCK"]
 	cfg.Failpoint, cfg.StaleRegistry = set["LMQGATE_TEST_FAILPOINT"], set["LMQGATE_TEST_STALE_REGISTRY"] == "true"
-	return cfg, nil
+	return cfg, wrong.sorted()
 }
 
 // toMap keeps what is set, trimmed: a stray space or newline from a secret file must not become part of a value.

@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// permissionsSource tries every command that the store's scripts use; see there.
+//
+//go:embed permissions.lua
+var permissionsSource string
+
+// families are how keys begin, behind the prefix: a user of an ACL may be given some of them only.
+var families = []string{"s:", "reg:", "ret:", "inst:", "seed:"}
+
+// tryRedis does what the gateway does, on keys of its own that live for a minute at most: scripts with all their commands on
+// each family of keys, the commands outside scripts, and both ends of a channel.
+func tryRedis(ctx context.Context, client redis.UniversalClient, prefix string) Finding {
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	defer cancel()
+	name := "{doctor-" + strings.ToLower(rand.Text()[:10]) + "}"
+	began := time.Now()
+	var refused []string
+	for _, family := range families {
+		out, err := client.Eval(ctx, permissionsSource, []string{prefix + family + name + ":probe", prefix + family + name + ":probe2"}).StringSlice()
+		if err != nil {
+			return notPermitted(fmt.Sprintf("scripts (EVAL) on keys %s%s*", prefix, family), err)
+		}
+		for _, one := range out {
+			if one = strings.ToUpper(one); !slices.Contains(refused, one) {
+				refused = append(refused, one)
+			}
+		}
+	}
+	if len(refused) > 0 {
+		return notPermitted("in scripts "+strings.Join(refused, ", "), errors.New("NOPERM"))
+	}
+	key := prefix + "s:" + name + ":probe"
+	for _, command := range [][]any{
+		{"EVALSHA", "0000000000000000000000000000000000000000", 1, key}, {"HSCAN", key, 0}, {"SSCAN", key, 0}, {"SCAN", 0, "MATCH", key, "COUNT", 1},
+		{"HGETALL", key}, {"HMGET", key, "a"}, {"HLEN", key}, {"HVALS", key}, {"HEXISTS", key, "a"}, {"HDEL", key, "a"}, {"HRANDFIELD", key, 1, "WITHVALUES"},
+		{"GET", key}, {"MGET", key}, {"SMISMEMBER", key, "a"}, {"SISMEMBER", key, "a"}, {"ZSCORE", prefix + "due", "a"}, {"PFCOUNT", key}, {"DEL", key},
+	} {
+		err := client.Do(ctx, command...).Err()
+		if err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			return notPermitted(fmt.Sprint(command[0]), err)
+		}
+	}
+	if err := tryChannel(ctx, client, prefix+"word:"+name); err != nil {
+		return notPermitted(fmt.Sprintf("channel %sword:*", prefix), err)
+	}
+	return fine("scripts, %d kinds of keys and pub/sub may be used (%s)", len(families), short(time.Since(began)))
+}
+
+func notPermitted(what string, err error) Finding {
+	if redis.HasErrorPrefix(err, "NOPERM") || strings.Contains(err.Error(), "NOPERM") {
+		return failure("ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)", "not permitted: %s (%v)", what, err)
+	}
+	_, remedy := ExplainRedis(err)
+	return failure(remedy, "%s: %v", what, err)
+}
+
+// tryChannel sends a word to itself.
+func tryChannel(ctx context.Context, client redis.UniversalClient, channel string) error {
+	sub := client.Subscribe(ctx, channel)
+	defer func() { _ = sub.Close() }()
+	if _, err := sub.Receive(ctx); err != nil {
+		return err
+	}
+	if err := client.Publish(ctx, channel, "doctor").Err(); err != nil {
+		return err
+	}
+	_, err := sub.ReceiveMessage(ctx)
+	return err
+}
