@@ -18,6 +18,7 @@ const (
 	checkFailing = 500 * time.Millisecond // while it is not, so that its return is seen soon
 	checkFresh   = time.Second            // an answer of this age is not asked for again
 	checkStale   = 5 * time.Second        // a good one of this age, such as after the process was frozen, counts no more
+	startGrace   = time.Second            // what is not there yet this long after the start is not worth a word
 	stillEvery   = 30 * time.Second       // between two words about the same failure
 	stillSoonest = 5 * time.Second        // or when the failure becomes another one
 )
@@ -191,9 +192,13 @@ func (w *watched) recovered(now time.Time) {
 
 // failed tells the log why it is not, unless it was told so a moment ago. w.mu is held.
 func (w *watched) failed(now time.Time, still bool) {
+	if !w.once && now.Sub(w.since) < startGrace {
+		return
+	}
 	_, remedy := w.explained(w.err)
 	age := now.Sub(w.told)
-	if still && !w.told.IsZero() && age < stillEvery && (remedy == w.words || age < stillSoonest) {
+	still = still && !w.told.IsZero()
+	if still && age < stillEvery && (remedy == w.words || age < stillSoonest) {
 		return
 	}
 	msg := "waiting for " + w.title + "; clients are refused until it answers"

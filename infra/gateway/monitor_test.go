@@ -133,6 +133,21 @@ func TestMonitorStory(t *testing.T) {
 	})
 }
 
+// TestMonitorQuickStart: what is there within the first second is not mentioned at all.
+func TestMonitorQuickStart(t *testing.T) {
+	monitored(t, func(t *testing.T, m *monitor, d *dependency, log *screen) {
+		time.Sleep(50 * time.Millisecond)
+		if m.up("redis") {
+			t.Error("it is up before it answered")
+		}
+		d.becomes(nil)
+		time.Sleep(time.Minute)
+		if !m.up("redis") || log.String() != "" {
+			t.Errorf("up is %v\n%s", m.up("redis"), log)
+		}
+	})
+}
+
 // TestMonitorProbes: thousands of probes cost a question every second at most, beside the monitor's own every three, one at
 // a time, and are answered at once while a dependency that hangs is known to fail.
 func TestMonitorProbes(t *testing.T) {
