@@ -47,8 +47,12 @@ func brokerChecks() []brokerCheck {
 
 func askBrokerVersion(b *broker, _ *config.Config) (Finding, bool) {
 	v := b.runtime["brokerVersionDesc"]
-	if v == "" {
-		return warning("make sure that it is 5.3.2 or later", "does not tell its version"), true
+	const remedy = "make sure that it is 5.3.2 or later"
+	switch {
+	case b.refused != nil:
+		return warning(remedy, "does not tell its version: %v", b.refused), true
+	case v == "":
+		return warning(remedy, "does not tell its version"), true
 	}
 	text := "RocketMQ " + strings.ReplaceAll(strings.TrimPrefix(v, "V"), "_", ".")
 	if !brokerAtLeast(v) {
