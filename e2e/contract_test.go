@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -237,12 +238,13 @@ func (f *fleet) read(t *testing.T, apps applications) {
 		}
 	}
 	apps.produce(list...)
+	deadline := time.Now().Add(soon) // for all of them: who lacks something waits in vain
 	for _, filter := range c.Subscribed {
 		d := readers[filter]
 		isEnd := func(a arrival) bool { return a.payload == "end" }
 		isOther := func(a arrival) bool { return a.payload != "end" }
-		d.gets(soon, ends, isEnd)
-		d.gets(soon, len(wanted[filter]), isOther)
+		d.gets(time.Until(deadline), ends, isEnd)
+		d.gets(time.Until(deadline), len(wanted[filter]), isOther)
 		var got []string
 		for _, a := range d.received(isOther) {
 			got = append(got, fmt.Sprintf("%s %q %d", a.topic, a.payload, a.qos))
