@@ -11,6 +11,7 @@ import (
 // RocketMQOptions choose the brokers. The zero value is one master with RocksDB index and LMQ switched on, which is what
 // production needs.
 type RocketMQOptions struct {
+	Version   string   // of the brokers and the name server; "" means RocketMQVersion
 	Brokers   int      // masters, broker-a, broker-b, ...; 0 means 1
 	FileIndex bool     // consume queues as files (RocketMQ's default) instead of RocksDB
 	NoLMQ     bool     // enableLmq and enableMultiDispatch stay off, as on a broker that nobody prepared
@@ -23,7 +24,27 @@ type RocketMQOptions struct {
 type RocketMQServers struct {
 	NameServer *Process
 	Addr       string // of the name server: NAMESRV_ADDR
+	Version    string
 	Brokers    []*Broker
+}
+
+// String names the options that a table of brokers tells apart, such as "5.3.3, file index, 2 brokers".
+func (o RocketMQOptions) String() string {
+	index, brokers := "RocksDB index", "1 broker"
+	if o.FileIndex {
+		index = "file index"
+	}
+	if o.Brokers > 1 {
+		brokers = fmt.Sprintf("%d brokers", o.Brokers)
+	}
+	return fmt.Sprintf("%s, %s, %s", o.version(), index, brokers)
+}
+
+func (o RocketMQOptions) version() string {
+	if o.Version == "" {
+		return RocketMQVersion
+	}
+	return o.Version
 }
 
 // rocketLogs is where RocketMQ writes its logs below user.home; its standard output tells of the logger only.
@@ -40,8 +61,8 @@ type Broker struct {
 // RocketMQ starts a name server and brokers, and waits until every broker has a route and answers.
 func RocketMQ(t T, o RocketMQOptions) *RocketMQServers {
 	t.Helper()
-	lib := jars(t)
-	s := &RocketMQServers{Addr: loopback(FreePort(t))}
+	lib := jars(t, o.version())
+	s := &RocketMQServers{Addr: loopback(FreePort(t)), Version: o.version()}
 	s.NameServer = nameServer(t, lib, s.Addr)
 	for i := range max(1, o.Brokers) {
 		s.Brokers = append(s.Brokers, broker(t, lib, s.Addr, "broker-"+string(rune('a'+i)), o))
@@ -148,7 +169,7 @@ func (s *RocketMQServers) MQAdmin(t T, args ...string) string {
 	dir := t.TempDir()
 	cmd := exec.Command("java", append([]string{
 		"-Xmx256m", "-Duser.home=" + dir, "-Drocketmq.namesrv.addr=" + s.Addr, "-XX:-UsePerfData",
-		"-cp", filepath.Join(jars(t), "*"), "org.apache.rocketmq.tools.command.MQAdminStartup",
+		"-cp", filepath.Join(jars(t, s.Version), "*"), "org.apache.rocketmq.tools.command.MQAdminStartup",
 	}, args...)...)
 	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+dir, "NAMESRV_ADDR="+s.Addr)
 	cmd.SysProcAttr = ownGroup()

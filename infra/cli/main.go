@@ -104,6 +104,8 @@ func (s streams) exit(err error) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitUsage
+	case errors.Is(err, errUnwell):
+		return exitError
 	}
 	fmt.Fprintln(s.err, "lmqgate:", err)
 	if errors.Is(err, errRefused) {

@@ -26,6 +26,7 @@ type broker struct {
 
 	conf    map[string]string // broker.conf and defaults; nil: refused
 	runtime map[string]string // nil: refused
+	refused error             // why there is no runtime
 }
 
 // examineBroker calls a broker at the address that the name servers tell, and judges its settings and state.
@@ -57,13 +58,14 @@ func examineBroker(ctx context.Context, dial remoting.DialConfig, cfg *config.Co
 // interviewBroker asks for state and settings. Being refused one of them is no failure: the rights for that are not needed
 // otherwise.
 func interviewBroker(ctx context.Context, conn caller, b *broker) (Finding, bool) {
-	answer, err := request(ctx, conn, remoting.GetBrokerRuntimeInfo, nil)
+	answer, err := requestState(ctx, conn)
 	var no refusal
 	switch {
 	case errors.As(err, &no) && loginRefused(no):
 		_, remedy := ExplainRocketMQ(err)
 		return failure(remedy, "refuses the login: %v", err), false
 	case errors.As(err, &no):
+		b.refused = err
 	case err != nil:
 		_, remedy := ExplainRocketMQ(fmt.Errorf("broker %s: %w", b.name, err))
 		return failure(remedy, "takes the connection at %s and does not answer: %v", b.addr, err), false
@@ -83,6 +85,28 @@ func interviewBroker(ctx context.Context, conn caller, b *broker) (Finding, bool
 	}
 	return Finding{}, true
 }
+
+// requestState asks a broker how it is. One that has just started fails at that for a moment.
+func requestState(ctx context.Context, conn caller) (*remoting.Command, error) {
+	for tries := 1; ; tries++ {
+		answer, err := request(ctx, conn, remoting.GetBrokerRuntimeInfo, nil)
+		var no refusal
+		if !errors.As(err, &no) || no.code != remoting.SystemError || loginRefused(no) || tries == stateTries {
+			return answer, err
+		}
+		select {
+		case <-time.After(statePause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// How often and how fast requestState tries.
+const (
+	stateTries = 5
+	statePause = 300 * time.Millisecond
+)
 
 // loginRefused tells a wrong key from a missing right.
 func loginRefused(r refusal) bool {

@@ -47,8 +47,12 @@ func brokerChecks() []brokerCheck {
 
 func askBrokerVersion(b *broker, _ *config.Config) (Finding, bool) {
 	v := b.runtime["brokerVersionDesc"]
-	if v == "" {
-		return warning("make sure that it is 5.3.2 or later", "does not tell its version"), true
+	const remedy = "make sure that it is 5.3.2 or later"
+	switch {
+	case b.refused != nil:
+		return warning(remedy, "does not tell its version: %v", b.refused), true
+	case v == "":
+		return warning(remedy, "does not tell its version"), true
 	}
 	text := "RocketMQ " + strings.ReplaceAll(strings.TrimPrefix(v, "V"), "_", ".")
 	if !brokerAtLeast(v) {
@@ -134,9 +138,9 @@ func askRetention(b *broker, cfg *config.Config) (Finding, bool) {
 	}
 	kept := time.Duration(hours) * time.Hour
 	if cfg.SessionExpiryMax > kept {
-		wanted := int64((cfg.SessionExpiryMax + time.Hour - 1) / time.Hour)
+		wanted := int64((cfg.SessionExpiryMax + time.Hour - 1) / time.Hour) // rounded up
 		return warning("fileReservedTime="+strconv.FormatInt(wanted, 10)+" in broker.conf, or SESSION_EXPIRY_MAX="+strconv.FormatInt(hours, 10)+"h",
-			"keeps messages for %d h (fileReservedTime), sessions wait up to %s for their clients: messages older than that are lost for them", hours, cfg.SessionExpiryMax), true
+			"keeps messages for %d h (fileReservedTime), sessions wait up to %d h for their clients: what is older is lost for them", hours, wanted), true
 	}
 	return fine("keeps messages for %d h, as long as sessions (SESSION_EXPIRY_MAX)", hours), true
 }

@@ -55,6 +55,22 @@ func Examine(ctx context.Context, c Config) (report *Report, wrong config.Proble
 	return report, wrong
 }
 
+// Servers examines Redis and RocketMQ, those that are not embedded, and writes nothing. It is what the gateway looks at after
+// its start.
+func Servers(ctx context.Context, cfg config.Config, log *slog.Logger) []Finding {
+	c := Config{NoWrites: true, Now: time.Now, Logger: log}
+	var redis, rocket []Finding
+	var parts sync.WaitGroup
+	if !cfg.EmbeddedRedis {
+		parts.Go(func() { redis = examineRedis(ctx, c, &cfg) })
+	}
+	if !cfg.EmbeddedRocketMQ {
+		parts.Go(func() { rocket = examineRocket(ctx, c, &cfg) })
+	}
+	parts.Wait()
+	return append(redis, rocket...)
+}
+
 // Variables that say where the servers are: with a problem in one of them nothing can be asked.
 var (
 	redisVars  = []string{"REDIS_URL", "REDIS_CLUSTER", "REDIS_SENTINEL_MASTER", "REDIS_CA_FILE", "REDIS_PREFIX"}

@@ -51,7 +51,8 @@ var rocketHints = []hint{
 // ExplainRocketMQ is the same for an error of RocketMQ.
 func ExplainRocketMQ(err error) (public, remedy string) {
 	if errors.Is(err, rocketmq.ErrStalled) {
-		return "does not index", "a broker acknowledges messages that nobody can read: look at its log for errors of the reput or dispatch service, and restart it"
+		return "does not index", "a broker acknowledges messages that nobody can read: " + lmqRemedy +
+			", if they are not set; else look at its log for errors of the reput or dispatch service (lmqgate doctor says which)"
 	}
 	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
 		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +

@@ -5,8 +5,9 @@ local a, b = KEYS[1], KEYS[2]
 local refused = {}
 local function try(...)
   local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err and (string.find(reply.err, 'NOPERM') or string.find(reply.err, 'ACL')
-    or string.find(reply.err, 'permission')) then
+  -- NOPERM, "ACL failure in script", "The user executing the script can't run this command": it depends on the version
+  if type(reply) == 'table' and reply.err and (string.find(reply.err, 'NOPERM') or string.find(reply.err, 'ACL failure')
+    or string.find(reply.err, 'executing the script')) then
     refused[#refused + 1] = select(1, ...)
   end
 end

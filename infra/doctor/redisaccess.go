@@ -45,9 +45,24 @@ func tryRedis(ctx context.Context, client redis.UniversalClient, prefix string) 
 	}
 	key := prefix + "s:" + name + ":probe"
 	for _, command := range [][]any{
-		{"EVALSHA", "0000000000000000000000000000000000000000", 1, key}, {"HSCAN", key, 0}, {"SSCAN", key, 0}, {"SCAN", 0, "MATCH", key, "COUNT", 1},
-		{"HGETALL", key}, {"HMGET", key, "a"}, {"HLEN", key}, {"HVALS", key}, {"HEXISTS", key, "a"}, {"HDEL", key, "a"}, {"HRANDFIELD", key, 1, "WITHVALUES"},
-		{"GET", key}, {"MGET", key}, {"SMISMEMBER", key, "a"}, {"SISMEMBER", key, "a"}, {"ZSCORE", prefix + "due", "a"}, {"PFCOUNT", key}, {"DEL", key},
+		{"EVALSHA", "0000000000000000000000000000000000000000", 1, key},
+		{"HSCAN", key, 0},
+		{"SSCAN", key, 0},
+		{"SCAN", 0, "MATCH", key, "COUNT", 1},
+		{"HGETALL", key},
+		{"HMGET", key, "a"},
+		{"HLEN", key},
+		{"HVALS", key},
+		{"HEXISTS", key, "a"},
+		{"HDEL", key, "a"},
+		{"HRANDFIELD", key, 1, "WITHVALUES"},
+		{"GET", key},
+		{"MGET", key},
+		{"SMISMEMBER", key, "a"},
+		{"SISMEMBER", key, "a"},
+		{"ZSCORE", prefix + "due", "a"},
+		{"PFCOUNT", key},
+		{"DEL", key},
 	} {
 		err := client.Do(ctx, command...).Err()
 		if err != nil && !errors.Is(err, redis.Nil) && !redis.HasErrorPrefix(err, "NOSCRIPT") {

@@ -69,10 +69,6 @@ func examineRocket(ctx context.Context, c Config, cfg *config.Config) []Finding 
 	for i, b := range brokers {
 		asked.Go(func() { reached[i], parts[i] = examineBroker(ctx, dial, cfg, b) })
 	}
-	var topics []Finding
-	if len(brokers) > 0 {
-		asked.Go(func() { topics = examineTopics(ctx, dial, cfg, brokers) })
-	}
 	asked.Wait()
 	if !c.NoWrites && slices.Contains(reached, true) {
 		for i, f := range sendThrough(ctx, c, rocket, brokers, reached) {
@@ -82,7 +78,10 @@ func examineRocket(ctx context.Context, c Config, cfg *config.Config) []Finding 
 	for _, p := range parts {
 		found = append(found, p...)
 	}
-	return append(found, topics...)
+	if len(brokers) == 0 {
+		return found
+	}
+	return append(found, examineTopics(ctx, dial, cfg, brokers)...) // last: a message may have made one
 }
 
 // sendThrough sends a message through each broker that was reached.

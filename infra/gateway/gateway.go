@@ -158,6 +158,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { g.sweeper.run(loops) })
 	g.loop(func() { g.sweeper.reconcile(loops) })
 	g.loop(func() { g.monitor.run(loops) })
+	g.loop(func() { g.examine(loops) })
 	g.loop(func() { g.memory.Run(loops) })
 	g.loop(func() { _ = g.store.Listen(loops, g.id, g.clients.Word) })
 	g.loop(func() { g.startRocket(loops) })

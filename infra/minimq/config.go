@@ -42,6 +42,11 @@ type Config struct {
 	ReviveDelay time.Duration
 	// DelayLevels are the delays of levels 1 to 18; nil: RocketMQ's 1s 5s 10s 30s 1m ... 2h.
 	DelayLevels []time.Duration
+	// Version is what brokers say of themselves; empty: V5_4_0.
+	Version string
+	// Settings are told instead of, or besides, what brokers say of their configuration, such as enableLmq=false; they
+	// change nothing else.
+	Settings map[string]string
 	// Now is the clock of store times and expiry; nil: time.Now.
 	Now func() time.Time
 	// Logger gets what a broker would log; nil: nothing.
@@ -52,6 +57,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Brokers, 1)
 	def(&c.Cluster, "DefaultCluster")
 	def(&c.Addr, "127.0.0.1:0")
+	def(&c.Version, "V5_4_0")
 	defDuration(&c.IndexLag, time.Millisecond)
 	def(&c.HoldCheck, 5*time.Second)
 	defDuration(&c.IdleClose, 120*time.Second)

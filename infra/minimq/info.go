@@ -31,6 +31,7 @@ func (b *Broker) brokerConfig() *remoting.Command {
 		"fileReservedTime":  itoa(int64(b.cfg.MaxAge.Hours())), "traceOn": "true", "regionId": region,
 		"popPollingSize": "1024", "maxPopPollingSize": "100000", "reviveQueueNum": "8", "timerWheelEnable": "true",
 	}
+	maps.Copy(p, b.cfg.Settings)
 	var out strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(p)) {
 		out.WriteString(k + "=" + p[k] + "\n")
@@ -43,7 +44,7 @@ func (b *Broker) brokerConfig() *remoting.Command {
 func (b *Broker) runtimeInfo() *remoting.Command {
 	st := b.store.Stats()
 	return withJSON(map[string]any{"table": map[string]string{
-		"brokerVersionDesc": "V5_4_0", "brokerActive": "true",
+		"brokerVersionDesc": b.cfg.Version, "brokerActive": "true",
 		"dispatchBehindBytes": itoa(b.store.BehindBytes()), "commitLogMaxOffset": itoa(st.End),
 		"commitLogMinOffset": itoa(st.Oldest), "earliestMessageTimeStamp": itoa(st.OldestMs),
 		"startAcceptSendRequestTimeStamp": "0", "pageCacheLockTimeMills": "0", "runtime": "[ 0 days, 0 hours, 0 minutes, 0 seconds ]",
