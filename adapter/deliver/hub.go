@@ -27,6 +27,7 @@ type Config struct {
 	WalkBytes    int            // bytes of one that are sent at once, default 64 KiB; a single message may have more
 	Shared       Shared         // how shared subscriptions are served; the zero value refuses them
 	Limit        registry.Limit // of new filters, nil = none
+	P2P          bool           // sessions read the queue of their client id too
 	Subscribe    time.Duration  // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
 	Logger       *slog.Logger
 	Register     prometheus.Registerer
