@@ -90,6 +90,7 @@ type Hub struct {
 	sessions map[*Session]struct{}
 	shares   map[string]*share        // by whole filter
 	catching map[string]chan struct{} // by broker: a place per catching-up pull
+	silent   map[string]time.Time     // when brokers did not say where queues end, or were asked again since
 }
 
 // NewHub returns a hub that reads from log. Holdings are kept in filters, sessions are written through committer.
@@ -99,7 +100,7 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 	h := &Hub{
 		log: log, filters: filters, committer: committer, cfg: cfg,
 		ctx: ctx, stop: stop,
-		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{},
+		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{}, silent: map[string]time.Time{},
 	}
 	h.keeper.hub, h.finisher.hub, h.shaky.now = h, h, cfg.Now
 	h.metrics = newMetrics(cfg.Register, h)

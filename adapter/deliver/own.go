@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"lmqgate/meta/session"
 	"lmqgate/meta/topic"
@@ -47,14 +48,51 @@ func (h *Hub) ownOf(st session.State) ownQueue {
 	return own
 }
 
-// ends asks every broker for the end of a queue.
+// ends asks for the end of a queue.
 func (h *Hub) ends(ctx context.Context, lmq string) (ends map[string]int64, boots map[string]uint64) {
-	all, boots := h.endsOf(ctx, []string{lmq})
+	all, boots := h.endsOf(ctx, h.answering(), []string{lmq})
 	ends = make(map[string]int64, len(all))
 	for b, list := range all {
 		ends[b] = list[0]
 	}
 	return ends, boots
+}
+
+// silentFor is for how long connecting clients do not wait for a broker that has not answered; then one tries again.
+const silentFor = 5 * time.Second
+
+// answering are the brokers that may be asked while a client waits for its CONNACK.
+func (h *Hub) answering() []string {
+	brokers := h.log.Brokers()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.silent) == 0 {
+		return brokers
+	}
+	asked := make([]string, 0, len(brokers))
+	now := h.cfg.Now()
+	for _, b := range brokers {
+		since, silent := h.silent[b]
+		if silent && now.Sub(since) < silentFor {
+			continue
+		}
+		if silent {
+			h.silent[b] = now
+		}
+		asked = append(asked, b)
+	}
+	return asked
+}
+
+// heard notes whether a broker answers.
+func (h *Hub) heard(broker string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err == nil {
+		delete(h.silent, broker)
+		return
+	}
+	h.silent[broker] = h.cfg.Now()
 }
 
 // firstCursors are the positions of a session that is about to begin.

@@ -210,3 +210,30 @@ func TestNoOwnQueue(t *testing.T) {
 		})
 	}
 }
+
+// TestOwnQueueWithoutBroker: a broker that does not answer holds up the first that connects, for a moment, not everybody; what
+// it gets for a client later is not lost.
+func TestOwnQueueWithoutBroker(t *testing.T) {
+	inWorld(t, Config{P2P: true}, func(t *testing.T, w *world) {
+		w.log.setDown("a", true)
+		began := time.Now()
+		c := w.connect("c0")
+		if d := time.Since(began); d > 3*time.Second {
+			t.Errorf("the first waited %v", d)
+		}
+		began = time.Now()
+		for i := range 100 {
+			w.connect(fmt.Sprint("c", i+1))
+		}
+		if d := time.Since(began); d > 0 {
+			t.Errorf("the others waited %v", d)
+		}
+		time.Sleep(time.Minute)
+		w.log.setDown("a", false)
+		w.tell("a", "c0", 1, "late")
+		time.Sleep(time.Minute)
+		if got := c.drain(w); !slices.Equal(got, []string{"late"}) {
+			t.Errorf("got %v", got)
+		}
+	})
+}

@@ -138,7 +138,7 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 	}
 	within, cancel := context.WithTimeout(ctx, min(askTime, s.hub.cfg.Subscribe/4))
 	defer cancel()
-	ends, boots := s.hub.endsOf(within, lmqs)
+	ends, boots := s.hub.endsOf(within, s.hub.log.Brokers(), lmqs)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("ask for end offsets: %w", err)
 	}
@@ -151,10 +151,9 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 	return nil
 }
 
-// endsOf asks every broker for the ends of queues, in their order; a broker that does not answer is missing. boots are what
-// the brokers' were before.
-func (h *Hub) endsOf(ctx context.Context, lmqs []string) (ends map[string][]int64, boots map[string]uint64) {
-	brokers := h.log.Brokers()
+// endsOf asks brokers for the ends of queues, in their order; a broker that does not answer is missing. boots are what the
+// brokers' were before.
+func (h *Hub) endsOf(ctx context.Context, brokers, lmqs []string) (ends map[string][]int64, boots map[string]uint64) {
 	ends, boots = make(map[string][]int64, len(brokers)), make(map[string]uint64, len(brokers))
 	for _, b := range brokers {
 		boots[b] = h.log.Boot(b)
@@ -164,6 +163,7 @@ func (h *Hub) endsOf(ctx context.Context, lmqs []string) (ends map[string][]int6
 	for _, b := range brokers {
 		g.Go(func() {
 			list, err := h.log.MaxOffsets(ctx, b, lmqs)
+			h.heard(b, err)
 			if err != nil {
 				h.cfg.Logger.Warn("asking for the end of queues failed, going by store time", "broker", b, "error", err)
 				return
