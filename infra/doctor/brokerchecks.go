@@ -30,6 +30,7 @@ type brokerCheck struct {
 // brokerChecks are asked of each master, in this order.
 func brokerChecks() []brokerCheck {
 	return []brokerCheck{
+		{"broker.identity", askIdentity},
 		{"broker.version", askBrokerVersion},
 		{"broker.config", askConfig},
 		{"broker.lmq", askLMQ},
@@ -43,6 +44,14 @@ func brokerChecks() []brokerCheck {
 		{"broker.behind", askBehind},
 		{"broker.durability", askDurability},
 	}
+}
+
+// askIdentity: an address that was given to another broker since, or that a proxy sends elsewhere.
+func askIdentity(b *broker, _ *config.Config) (Finding, bool) {
+	if other := b.conf["brokerName"]; other != "" && other != b.name {
+		return failure("see brokerIP1 and listenPort in both brokers' broker.conf, and what is between", "at %s another broker answers, %s", b.addr, other), true
+	}
+	return Finding{}, false
 }
 
 func askBrokerVersion(b *broker, _ *config.Config) (Finding, bool) {
