@@ -356,11 +356,16 @@ func (d *device) within(limit time.Duration, ok func() bool) bool {
 // publish hands a message over and waits for room in the window only. Without a connection it goes out with the next one;
 // QoS 0 then is lost. done, if not nil, is called once with the code of PUBACK or PUBREC.
 func (d *device) publish(topic string, qos byte, payload string, done func(packet.ReasonCode)) {
+	d.post(packet.Publish{QoS: qos, Topic: topic, Payload: []byte(payload)}, done)
+}
+
+// post is publish for a message with more to it; the packet id is chosen.
+func (d *device) post(p packet.Publish, done func(packet.ReasonCode)) {
 	d.await(2*soon, "room to publish", func() bool { return d.closing || len(d.unacked) < d.window })
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o := &outgoing{Publish: packet.Publish{QoS: qos, Topic: topic, Payload: []byte(payload)}, done: done}
-	if qos == 0 {
+	o := &outgoing{Publish: p, done: done}
+	if p.QoS == 0 {
 		d.transmit(o)
 		return
 	}

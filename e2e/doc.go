@@ -8,6 +8,8 @@
 //	real      instances that share LMQGATE_TEST_REDIS (redis://host:port) and LMQGATE_TEST_NAMESRV (host:port); skipped
 //	          without them. `go run ./e2e/parts/cmd/with-real go test ./e2e/` sets both.
 //
+// LMQGATE_TEST_BACKENDS chooses among mini and real. TestBrokers has RocketMQ servers of its own, of other kinds.
+//
 // -short makes the tests small, LMQGATE_TEST_LONG=1 makes them thorough. Random choices come from a seed that is printed;
 // LMQGATE_TEST_SEED repeats it. The instances are built with the race detector where the machine has a C compiler;
 // a data race or a panic in the log of an instance fails the test that ran it.

@@ -6,20 +6,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"lmqgate/adapter/packet"
 	"lmqgate/adapter/rocketmq/remoting"
 	"lmqgate/e2e/parts"
+	"lmqgate/infra/minimq"
 )
 
 // patient is what `lmqgate doctor` is asked about.
 type patient struct {
-	t      *testing.T
 	binary string
 	env    []string
 }
@@ -46,47 +46,59 @@ func (p *patient) examined(t *testing.T, env []string, flags ...string) (d diagn
 	return d, cmd.ProcessState.ExitCode()
 }
 
-// finds expects that a check has a grade and a remedy with these words in it, and that the exit status is that of a failure,
-// or not.
+// finds waits until a check has a grade and a remedy with these words in it, and the exit status is that of a failure, or not: a
+// machine with other work may be too slow for an answer.
 func (p *patient) finds(t *testing.T, check, grade, remedy string, env []string, flags ...string) {
 	t.Helper()
-	d, status := p.examined(t, env, flags...)
-	if failed := d.Grade == "FAIL"; status != 0 != failed {
-		t.Errorf("status %d with grade %s", status, d.Grade)
-	}
-	for _, f := range d.Findings {
-		if f.Check == check && f.Grade == grade && strings.Contains(f.Remedy, remedy) {
-			t.Logf("%s %s %s: %s -> %s", f.Grade, f.Check, f.Of, f.Text, f.Remedy)
-			return
+	eventually(t, soon, func() error {
+		d, status := p.examined(t, env, flags...)
+		if failed := d.Grade == "FAIL"; status != 0 != failed {
+			t.Errorf("status %d with grade %s", status, d.Grade)
 		}
-	}
-	t.Errorf("no %s of %s with %q: %+v", grade, check, remedy, d.Findings)
+		for _, f := range d.Findings {
+			if f.Check == check && f.Grade == grade && strings.Contains(f.Remedy, remedy) {
+				t.Logf("%s %s %s: %s -> %s", f.Grade, f.Check, f.Of, f.Text, f.Remedy)
+				return nil
+			}
+		}
+		return fmt.Errorf("no %s of %s with %q: %+v", grade, check, remedy, d.Findings)
+	})
 }
 
-// TestDoctor examines a real Redis and a real RocketMQ: as they should be, and each broken in ways that are seen in practice.
+// TestDoctor examines a real Redis and a real RocketMQ as they should be, and then the broker broken in ways that are seen in
+// practice.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	binary, err := binaries.plain()
 	must(t, err)
 	server := parts.Redis(t, parts.RedisOptions{AOF: true, Fsync: "everysec"})
 	rocket := parts.RocketMQ(t, parts.RocketMQOptions{Heap: "512m", Conf: []string{"fileReservedTime=168"}})
-	p := &patient{t: t, binary: binary, env: []string{
+	p := &patient{binary: binary, env: []string{
 		"REDIS_URL=" + server.URL, "NAMESRV_ADDR=" + rocket.Addr, "AUTH=hmac", "AUTH_USERNAME=u", "AUTH_SECRET_KEY=0123456789abcdef",
 	}}
-	text := exec.Command(binary, "doctor")
-	text.Env = p.env
-	out, err := text.CombinedOutput()
-	t.Logf("healthy: %v\n%s", err, out)
-	if err != nil || bytes.Contains(out, []byte("FAIL  ")) || !bytes.Contains(out, []byte("broker.roundtrip")) {
-		t.Errorf("healthy servers: %v", err)
-	}
-
+	eventually(t, soon, func() error {
+		text := exec.Command(binary, "doctor")
+		text.Env = p.env
+		out, err := text.CombinedOutput()
+		if err != nil || bytes.Contains(out, []byte("FAIL  ")) || !bytes.Contains(out, []byte("broker.roundtrip")) {
+			return fmt.Errorf("healthy servers: %w\n%s", err, out)
+		}
+		t.Logf("healthy servers:\n%s", out)
+		return nil
+	})
 	p.finds(t, "broker.version", "OK", "", nil, "--no-writes")
-	t.Run("Redis", func(t *testing.T) { doctorOfRedis(t, p, server) })
-	t.Run("RocketMQ", func(t *testing.T) { doctorOfRocketMQ(t, p, rocket) })
+	breakRocketMQ(t, p, rocket)
 }
 
-func doctorOfRedis(t *testing.T, p *patient, server *parts.RedisServer) {
+// TestDoctorOfRedis breaks a real Redis.
+func TestDoctorOfRedis(t *testing.T) {
+	t.Parallel()
+	binary, err := binaries.plain()
+	must(t, err)
+	server := parts.Redis(t, parts.RedisOptions{AOF: true, Fsync: "everysec"})
+	p := &patient{binary: binary, env: []string{
+		"REDIS_URL=" + server.URL, "NAMESRV_ADDR=" + minimq.Run(t).Addr(), "AUTH=hmac", "AUTH_USERNAME=u", "AUTH_SECRET_KEY=0123456789abcdef",
+	}}
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer client.Close()
 	do := func(t *testing.T, command string) {
@@ -117,18 +129,58 @@ func doctorOfRedis(t *testing.T, p *patient, server *parts.RedisServer) {
 	})
 	t.Run("user with the rights it advises", func(t *testing.T) {
 		do(t, "ACL SETUSER least on >pw ~gw:* &gw:word:* +@all -@admin -@dangerous +info")
-		p.finds(t, "redis.permissions", "OK", "", []string{"REDIS_URL=redis://least:pw@" + server.Addr, "REDIS_PREFIX=gw:"})
+		login := []string{"REDIS_URL=redis://least:pw@" + server.Addr, "REDIS_PREFIX=gw:"}
+		p.finds(t, "redis.permissions", "OK", "", login)
+		enough(t, p.binary, append(login, "AUTH=anonymous", "ALLOW_EMBEDDED=true", "STATUS_INTERVAL=1s"))
 	})
 	t.Run("read-only replica", func(t *testing.T) {
 		replica := parts.Redis(t, parts.RedisOptions{ReplicaOf: server.Addr})
 		p.finds(t, "redis.role", "FAIL", "name the master", []string{"REDIS_URL=" + replica.URL}, "--no-writes")
+	})
+	t.Run("one Sentinel and no replica", func(t *testing.T) {
+		sentinel := parts.Sentinel(t, "main", server.Addr)
+		p.finds(t, "redis.sentinel", "WARN", "", []string{"REDIS_URL=" + sentinel.URL, "REDIS_SENTINEL_MASTER=main"})
+		p.finds(t, "redis.sentinel", "FAIL", "sentinel monitor", []string{"REDIS_URL=" + sentinel.URL, "REDIS_SENTINEL_MASTER=other"}, "--no-writes")
+	})
+	t.Run("Cluster", func(t *testing.T) {
+		cluster := parts.RedisCluster(t)
+		p.finds(t, "redis.cluster", "OK", "", []string{"REDIS_URL=" + cluster.URL, "REDIS_CLUSTER=true"}, "--no-writes")
+		p.finds(t, "redis.permissions", "OK", "", []string{"REDIS_URL=" + cluster.URL, "REDIS_CLUSTER=true"})
+		p.finds(t, "redis.kind", "FAIL", "REDIS_CLUSTER=true", []string{"REDIS_URL=redis://" + cluster.Addrs[0]}, "--no-writes")
 	})
 	t.Run("no Sentinel", func(t *testing.T) {
 		p.finds(t, "redis.sentinel", "FAIL", "26379", []string{"REDIS_SENTINEL_MASTER=main"}, "--no-writes")
 	})
 }
 
-func doctorOfRocketMQ(t *testing.T, p *patient, rocket *parts.RocketMQServers) {
+// enough expects that a gateway can do with its rights in Redis: lasting sessions, QoS 2, retained messages, shared
+// subscriptions, and what it does by itself.
+func enough(t *testing.T, binary string, env []string) {
+	t.Helper()
+	g := parts.Gateway(t, binary, "gateway with few rights", env...)
+	eventually(t, soon, g.Ready)
+	sub, pub := newDevice(t, "sub", packet.V5), newDevice(t, "pub", packet.V5)
+	must(t, sub.connect(g.TCP))
+	must(t, sub.subscribe(2, "few/+", "$share/g/few/shared/#"))
+	must(t, pub.connect(g.TCP))
+	pub.publish("few/a", 2, "1", nil)
+	pub.publish("few/shared/a", 1, "2", nil)
+	pub.send(packet.Publish{Topic: "few/kept", Payload: []byte("3"), QoS: 1, Retain: true}, make(chan packet.ReasonCode, 1))
+	pub.flushed(soon)
+	pub.disconnect()
+	must(t, pub.connect(g.TCP))
+	must(t, pub.subscribe(1, "few/kept"))
+	if !sub.gets(soon, 3, nil) || !pub.gets(soon, 1, nil) {
+		t.Error("not all arrived")
+	}
+	log, err := g.All()
+	must(t, err)
+	if strings.Contains(log, "NOPERM") || strings.Contains(log, "ACL failure") || strings.Contains(log, "executing the script") {
+		t.Errorf("a right is missing:\n%s", log)
+	}
+}
+
+func breakRocketMQ(t *testing.T, p *patient, rocket *parts.RocketMQServers) {
 	broker := rocket.Brokers[0]
 	for _, tt := range []struct{ name, set, reset, check, grade, remedy, flags string }{
 		{"no LMQ, so it does not index", "enableLmq=false", "enableLmq=true", "broker.roundtrip", "FAIL", "enableLmq=true", ""},
@@ -151,14 +203,6 @@ func doctorOfRocketMQ(t *testing.T, p *patient, rocket *parts.RocketMQServers) {
 	})
 	t.Run("address that nobody answers at", func(t *testing.T) {
 		changeBroker(t, broker.Addr, "brokerIP1=127.0.0.3") // where it does not listen; it tells the name server within ten seconds
-		eventually(t, soon, func() error {
-			if d, _ := p.examined(t, nil, "--no-writes"); !slices.ContainsFunc(d.Findings, func(f finding) bool {
-				return f.Check == "broker.reach" && strings.Contains(f.Text, "127.0.0.3")
-			}) {
-				return fmt.Errorf("the name server tells another address: %+v", d.Findings)
-			}
-			return nil
-		})
 		p.finds(t, "broker.reach", "FAIL", "brokerIP1", nil, "--no-writes")
 	})
 }

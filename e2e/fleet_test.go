@@ -21,9 +21,13 @@ const (
 	real     backend = "real"
 )
 
-// onEach runs a test on the backends that several instances can share.
+// onEach runs a test on the backends that several instances can share, or on those that LMQGATE_TEST_BACKENDS names.
 func onEach(t *testing.T, test func(t *testing.T, b backend)) {
+	chosen := os.Getenv("LMQGATE_TEST_BACKENDS")
 	for _, b := range []backend{mini, real} {
+		if chosen != "" && !strings.Contains(chosen, string(b)) {
+			continue
+		}
 		t.Run(string(b), func(t *testing.T) { test(t, b) })
 	}
 }

@@ -33,9 +33,15 @@ func application(t *testing.T, args ...string) (in io.Writer, out *bufio.Scanner
 	must(t, err)
 	cmd := exec.Command(path, args...)
 	cmd.SysProcAttr = dieWithParent()
+	return running(t, cmd)
+}
+
+// running starts a command that ends with the test.
+func running(t *testing.T, cmd *exec.Cmd) (in io.Writer, out *bufio.Scanner) {
+	t.Helper()
 	var complaints logBuffer
 	cmd.Stderr = &complaints
-	in, err = cmd.StdinPipe()
+	in, err := cmd.StdinPipe()
 	must(t, err)
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
@@ -44,16 +50,23 @@ func application(t *testing.T, args ...string) (in io.Writer, out *bufio.Scanner
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if t.Failed() {
-			t.Logf("rocketapp %q: %s", args, complaints.String())
+			t.Logf("%q: %s", cmd.Args, complaints.String())
 		}
 	})
-	return in, bufio.NewScanner(stdout)
+	lines := bufio.NewScanner(stdout)
+	lines.Buffer(nil, 1<<20)
+	return in, lines
 }
 
 // consume runs a RocketMQ push consumer; its messages come through the channel.
 func (f *fleet) consume(topic, tags string) <-chan rocketMessage {
 	f.t.Helper()
 	_, out := application(f.t, "consume", f.namesrv, topic, "G-"+topic, tags)
+	return messages(out)
+}
+
+// messages reads the lines of a consumer.
+func messages(out *bufio.Scanner) <-chan rocketMessage {
 	got := make(chan rocketMessage, 1000)
 	go func() {
 		for out.Scan() {
@@ -70,10 +83,16 @@ func (f *fleet) consume(topic, tags string) <-chan rocketMessage {
 func (f *fleet) produce(messages ...rocketMessage) {
 	f.t.Helper()
 	in, out := application(f.t, "produce", f.namesrv)
+	sent(f.t, in, out, messages)
+}
+
+// sent has an application send messages, one after the other.
+func sent[M any](t *testing.T, in io.Writer, out *bufio.Scanner, messages []M) {
+	t.Helper()
 	for _, m := range messages {
-		must(f.t, json.NewEncoder(in).Encode(m))
+		must(t, json.NewEncoder(in).Encode(m))
 		if !out.Scan() || out.Text() != "ok" {
-			f.t.Fatalf("produce %v: %q %v", m, out.Text(), out.Err())
+			t.Fatalf("produce %v: %q %v", m, out.Text(), out.Err())
 		}
 	}
 }

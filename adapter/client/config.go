@@ -18,6 +18,7 @@ type Config struct {
 	KeepAliveMax     time.Duration // granted to 5.0 clients, default 300 s
 	SessionExpiryMax time.Duration // default 168 h, negative: sessions end with their connections
 	MaxSubscriptions int           // per client, default 1,000
+	P2P              bool          // what is sent to a client by `first/p2p/<clientId>` goes to that client only: others cannot subscribe to it
 	Takeovers        int           // of one client id in quick succession before the next has to wait; default 5, negative: any number
 	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
 	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never

@@ -37,6 +37,7 @@ func (c *client) handshake() bool {
 		c.trace(connect, code, false, began)
 		return false
 	}
+	attach := c.begin(connect, st)
 	switch {
 	case c.ending.begun(), c.moving.Load() != nil:
 		c.turnAway(st)
@@ -48,7 +49,7 @@ func (c *client) handshake() bool {
 	}
 	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
-	c.attach(connect, st)
+	c.attach(attach, st)
 	c.came(connect, st, began)
 	c.announce(st)
 	return true
@@ -205,16 +206,21 @@ func (c *client) arrive() error {
 	return nil
 }
 
-// attach starts serving the session.
-func (c *client) attach(p *packet.Connect, st session.State) {
+// begin does what has to be done before CONNACK: from then on what is sent to the client reaches it.
+func (c *client) begin(p *packet.Connect, st session.State) (attach func(Link) Delivery) {
 	deps := &c.srv.deps
 	c.writer = deps.Committer.Writer(c.id, c.epoch, c.lost)
+	return deps.Deliver.Begin(st, AttachOptions{
+		Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum),
+	}, c.writer)
+}
+
+// attach starts serving the session.
+func (c *client) attach(attach func(Link) Delivery, st session.State) {
 	c.restore(st)
 	c.filters = filtersOf(st.Subscriptions)
 	c.writer.Add((*source)(c))
-	c.delivery = deps.Deliver.Attach(st, AttachOptions{
-		Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum),
-	}, c, c.writer)
+	c.delivery = attach(c)
 	c.attached.Store(true)
 	c.delivery.Wake()
 	c.lose(0)

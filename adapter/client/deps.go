@@ -59,7 +59,9 @@ type Delivery interface {
 
 // Deliverer attaches sessions.
 type Deliverer interface {
-	Attach(st session.State, o AttachOptions, l Link, w *session.Writer) Delivery
+	// Begin finds where a new session begins to read what is sent to its client, for which it may wait for brokers and store,
+	// bounded: from its return on nothing of that is missed. What it returns attaches, and is called once at most.
+	Begin(st session.State, o AttachOptions, w *session.Writer) (attach func(l Link) Delivery)
 }
 
 // AttachOptions say how a session is served.

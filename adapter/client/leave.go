@@ -54,6 +54,7 @@ func (c *client) leave(err error) {
 // cannot take one.
 func (c *client) turnAway(st session.State) {
 	c.srv.forget(c)
+	c.writer.Close()
 	p := c.parting()
 	if p == session.PartingLost { // a will is one of an accepted connection [MQTT-3.1.2-8]
 		p = session.PartingClean

@@ -343,7 +343,11 @@ type fakeDelivery struct {
 	woken   atomic.Int32
 }
 
-func (f *fakeDeliverer) Attach(_ session.State, o AttachOptions, l Link, w *session.Writer) Delivery {
+func (f *fakeDeliverer) Begin(_ session.State, o AttachOptions, w *session.Writer) func(Link) Delivery {
+	return func(l Link) Delivery { return f.attach(o, l, w) }
+}
+
+func (f *fakeDeliverer) attach(o AttachOptions, l Link, w *session.Writer) Delivery {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d := &fakeDelivery{f: f, link: l, writer: w, persist: o.Persistent}

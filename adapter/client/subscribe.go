@@ -62,6 +62,8 @@ func (c *client) subscribable(filter string, fresh *filterSet) *packet.Error {
 	switch {
 	case topic.Levels(inner) > maxLevels:
 		return &packet.Error{Code: packet.TopicFilterInvalid, Msg: "too many levels"}
+	case c.srv.cfg.P2P && !c.private(inner, inner != filter):
+		return &packet.Error{Code: packet.NotAuthorized, Msg: "what is sent to a client goes to that client only"}
 	case !c.may(access.Subscribe, inner):
 		return &packet.Error{Code: packet.NotAuthorized, Msg: "not allowed to subscribe to this filter"}
 	case c.filters.has(filter) || fresh.has(filter):
@@ -71,6 +73,13 @@ func (c *client) subscribable(filter string, fresh *filterSet) *packet.Error {
 	}
 	fresh.add(filter)
 	return nil
+}
+
+// private reports whether a filter asks for no client's own messages, or for those of this one, which it need not
+// subscribe to, and cannot share.
+func (c *client) private(inner string, shared bool) bool {
+	id, ok := topic.PrivateTo(inner)
+	return !ok || id == c.id && !shared
 }
 
 // explain gives an acknowledgement words for its first failure, if the client wants any [MQTT-3.1.2-29].

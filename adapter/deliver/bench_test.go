@@ -86,7 +86,7 @@ func benchSession(h *Hub, id, filter string, qos byte, persistent bool, link Lin
 		Subscriptions: []session.Subscription{{Filter: filter, QoS: qos, Seq: 1}},
 		Cursors:       []session.Cursor{{CursorKey: session.CursorKey{Filter: filter, Broker: "a"}}},
 	}
-	return h.Attach(st, Options{Persistent: persistent}, link, h.committer.Writer(id, 1, nil))
+	return h.Begin(st, Options{Persistent: persistent}, h.committer.Writer(id, 1, nil))(link)
 }
 
 // attached is a store that knows the session.
@@ -229,11 +229,11 @@ func TestIdleSession(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for i, name := range names {
-		sessions[i] = h.Attach(session.State{
+		sessions[i] = h.Begin(session.State{
 			ClientID: name, Epoch: 1, NextSeq: 2, NextOrder: 1,
 			Subscriptions: []session.Subscription{{Filter: name, QoS: 1, Seq: 1}},
 			Cursors:       []session.Cursor{{CursorKey: session.CursorKey{Filter: name, Broker: "a"}}},
-		}, Options{Persistent: true}, link, writers[i])
+		}, Options{Persistent: true}, writers[i])(link)
 	}
 	h.settle()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

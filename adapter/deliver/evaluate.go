@@ -86,7 +86,7 @@ func (c *cursor) hasSeen(key string) bool {
 func (s *Session) wants(sub *subscription, e *Entry) bool {
 	m := e.Message
 	switch {
-	case m == nil || !topic.Match(sub.Filter, m.Topic):
+	case m == nil || sub == s.self && !s.addressed(m.Topic) || sub != s.self && !topic.Match(sub.Filter, m.Topic):
 		return false
 	case sub.NoLocal && m.Publisher == s.clientID && m.Publisher != "": // [MQTT-3.8.3-3]
 		return false
@@ -112,31 +112,43 @@ type resolution struct {
 func (s *Session) resolve(c *cursor, e *Entry) resolution {
 	r := resolution{owner: c, offset: e.Offset, qos: c.sub.QoS, retain: c.sub.RetainAsPublished}
 	s.out.ids = s.out.ids[:0]
+	if c.sub == s.self {
+		s.identifyAll(e)
+		return r
+	}
 	s.identify(c.sub)
-	if s.subs.len() == 1 {
+	own := s.owns(e)
+	if s.subs.len() == 1 && !own {
 		return r
 	}
 	for lmq, offset := range message.DispatchOffsets(e.Dispatch, e.Offsets) {
+		if own && lmq == s.self.lmq {
+			s.contend(&r, c, s.self, e, offset)
+		}
 		for _, sub := range s.subs.reading(lmq) {
-			if sub.lmq != lmq || sub == c.sub || !s.wants(sub, e) {
-				continue
-			}
-			o := sub.cursor(c.broker)
-			if o != nil && !o.locate && offset < o.begin {
-				continue
-			}
-			s.identify(sub)
-			r.qos = max(r.qos, sub.QoS) // also if it is not certain: it may take this copy for its own later
-			switch {
-			case o == nil || sub.Seq > r.owner.sub.Seq:
-			case o.locate:
-				r.unsure = true
-			default:
-				r.owner, r.offset, r.retain = o, offset, sub.RetainAsPublished
+			if sub.lmq == lmq && sub != c.sub {
+				s.contend(&r, c, sub, e, offset)
 			}
 		}
 	}
 	return r
+}
+
+// contend lets another subscription have the message of c, which has the offset in its queue, if it comes first.
+func (s *Session) contend(r *resolution, c *cursor, sub *subscription, e *Entry, offset int64) {
+	o := sub.cursor(c.broker)
+	if !s.wants(sub, e) || o != nil && !o.locate && offset < o.begin {
+		return
+	}
+	s.identify(sub)
+	r.qos = max(r.qos, sub.QoS) // also if it is not certain: it may take this copy for its own later
+	switch {
+	case o == nil || sub.Seq > r.owner.sub.Seq:
+	case o.locate:
+		r.unsure = true
+	default:
+		r.owner, r.offset, r.retain = o, offset, sub.RetainAsPublished
+	}
 }
 
 func (s *Session) identify(sub *subscription) {

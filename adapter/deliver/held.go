@@ -6,7 +6,7 @@ func (s *Session) isParked(f *flight) bool {
 	if f.cursor != nil || f.Offset == unknown || f.Broker == "" || isShared(f.Filter) {
 		return false
 	}
-	sub := s.subs.named(f.Filter)
+	sub := s.named(f.Filter)
 	if sub == nil {
 		return false
 	}

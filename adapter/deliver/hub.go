@@ -27,6 +27,7 @@ type Config struct {
 	WalkBytes    int            // bytes of one that are sent at once, default 64 KiB; a single message may have more
 	Shared       Shared         // how shared subscriptions are served; the zero value refuses them
 	Limit        registry.Limit // of new filters, nil = none
+	P2P          bool           // sessions read the queue of their client id too
 	Subscribe    time.Duration  // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
 	Logger       *slog.Logger
 	Register     prometheus.Registerer
@@ -89,6 +90,7 @@ type Hub struct {
 	sessions map[*Session]struct{}
 	shares   map[string]*share        // by whole filter
 	catching map[string]chan struct{} // by broker: a place per catching-up pull
+	silent   map[string]time.Time     // when brokers did not say where queues end, or were asked again since
 }
 
 // NewHub returns a hub that reads from log. Holdings are kept in filters, sessions are written through committer.
@@ -98,7 +100,7 @@ func NewHub(log Log, filters registry.Store, committer *session.Committer, cfg C
 	h := &Hub{
 		log: log, filters: filters, committer: committer, cfg: cfg,
 		ctx: ctx, stop: stop,
-		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{},
+		queues: map[Ref]*queue{}, sessions: map[*Session]struct{}{}, shares: map[string]*share{}, catching: map[string]chan struct{}{}, silent: map[string]time.Time{},
 	}
 	h.keeper.hub, h.finisher.hub, h.shaky.now = h, h, cfg.Now
 	h.metrics = newMetrics(cfg.Register, h)

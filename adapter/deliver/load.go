@@ -56,7 +56,7 @@ func (s *Session) loadAll(b *backlog, list []*flight) {
 		if s.hub.ctx.Err() != nil || s.isClosed() {
 			return
 		}
-		err := s.hub.readBack(list[i], list, got)
+		err := s.hub.readBack(s.lmqOf(list[i].Filter), list[i], list, got)
 		if err == nil {
 			fails = 0
 			continue
@@ -84,8 +84,8 @@ func (s *Session) loadAll(b *backlog, list []*flight) {
 	s.pump()
 }
 
-// readBack pulls from the place of f; what else of the list the answer contains is taken too.
-func (h *Hub) readBack(f *flight, list []*flight, got map[*flight]loaded) error {
+// readBack pulls from the place of f in its queue; what else of the list the answer contains is taken too.
+func (h *Hub) readBack(lmq string, f *flight, list []*flight, got map[*flight]loaded) error {
 	if f.Broker == "" || f.Offset == unknown {
 		got[f] = loaded{} // was never in a log, or is no longer at a place that is known
 		return nil
@@ -97,7 +97,7 @@ func (h *Hub) readBack(f *flight, list []*flight, got map[*flight]loaded) error 
 	defer leave()
 	ctx, cancel := context.WithTimeout(h.ctx, 10*time.Second)
 	defer cancel()
-	b, err := h.log.Pull(ctx, Ref{f.Broker, lmqOf(f.Filter)}, f.Offset, loadAhead)
+	b, err := h.log.Pull(ctx, Ref{f.Broker, lmq}, f.Offset, loadAhead)
 	if err != nil {
 		return err
 	}

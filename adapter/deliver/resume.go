@@ -175,10 +175,10 @@ func (o *outbound) resendOf(s *Session, b *backlog) bool {
 // sendAgain sends one message again with DUP [MQTT-3.3.1-1].
 func (o *outbound) sendAgain(s *Session, f *flight) {
 	o.ids = o.ids[:0]
-	if c := f.cursor; c != nil && s.subs.named(f.Filter) == c.sub {
+	if c := f.cursor; c != nil && s.named(f.Filter) == c.sub {
 		f.retain = s.resolve(c, f.entry).retain
 	}
-	switch sub := s.subs.named(f.Filter); {
+	switch sub := s.named(f.Filter); {
 	case f.Message != nil:
 		f.retain = true
 		if sub != nil {

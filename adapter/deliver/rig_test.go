@@ -107,7 +107,7 @@ func (in *instance) connect(id string, opt Options, link *fakeLink) *conn {
 		link.Close(packet.SessionTakenOver)
 		go func() { <-attached; c.end() }() // as the connection does
 	})
-	c.Session = in.hub.Attach(st, opt, link, writer)
+	c.Session = in.hub.Begin(st, opt, writer)(link)
 	close(attached)
 	in.live = append(in.live, c)
 	return c

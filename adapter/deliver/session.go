@@ -28,7 +28,8 @@ type Session struct {
 	mu      sync.Mutex // protects the fields below and everything of the session's subscriptions and cursors
 	closed  bool
 	subs    subscriptions
-	groups  *memberships // nil: none of subs is shared
+	self    *subscription // to the queue of the client id, nil: it has none
+	groups  *memberships  // nil: none of subs is shared
 	nextSeq uint64
 	nextTag uint64
 
@@ -47,25 +48,41 @@ type Session struct {
 // maxPends bounds the messages remembered beyond a cursor's floor.
 func (s *Session) maxPends() int { return max(1024, 4*s.window) }
 
-// Attach serves a session that was attached in the store. In-flight messages of the state are sent again first, in
-// their order. The caller calls Close when the connection has ended.
-func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.Writer) *Session {
-	s := &Session{
-		hub: h, link: link, clientID: st.ClientID, epoch: st.Epoch, writer: writer,
-		persist: opt.Persistent, window: h.cfg.Window,
-		nextSeq: st.NextSeq, nextTag: 1,
+// Begin serves a session that was attached in the store: attach, to be called once or never, sends its in-flight messages
+// again first, in their order, and the caller calls Close when the connection has ended. From the return of Begin on any
+// message to this client whose PUBLISH any instance accepts reaches the session; if it is new, Begin waits for brokers and
+// store for that, bounded.
+func (h *Hub) Begin(st session.State, opt Options, writer *session.Writer) (attach func(link Link) *Session) {
+	own := h.ownOf(st)
+	if own.fresh && opt.Persistent {
+		h.keepOwn(st.ClientID, own, writer)
 	}
-	if opt.ReceiveMaximum > 0 {
-		s.window = min(s.window, opt.ReceiveMaximum)
+	return func(link Link) *Session {
+		s := &Session{
+			hub: h, link: link, clientID: st.ClientID, epoch: st.Epoch, writer: writer,
+			persist: opt.Persistent, window: h.cfg.Window,
+			nextSeq: st.NextSeq, nextTag: 1,
+		}
+		if opt.ReceiveMaximum > 0 {
+			s.window = min(s.window, opt.ReceiveMaximum)
+		}
+		s.attach(st, own)
+		return s
 	}
+}
+
+// attach begins to deliver.
+func (s *Session) attach(st session.State, own ownQueue) {
+	h := s.hub
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.self = own.sub
 	s.out.restore(s, st)
 	for _, sub := range st.Subscriptions {
 		s.index(newSubscription(sub))
 	}
 	for _, c := range st.Cursors {
-		if sub := s.subs.named(c.Filter); sub != nil {
+		if sub := s.named(c.Filter); sub != nil {
 			sub.parked = append(sub.parked, c)
 		}
 	}
@@ -73,15 +90,15 @@ func (h *Hub) Attach(st session.State, opt Options, link Link, writer *session.W
 	h.sessions[s] = struct{}{}
 	h.mu.Unlock()
 	brokers := h.log.Brokers() // after the session is known to BrokersAdded
-	for _, sub := range s.subs.list {
+	s.beginOwn(own)
+	for sub := range s.each {
 		s.open(sub, brokers)
 	}
 	s.resumeWalks()
 	s.joinAll()
-	writer.Add((*source)(s))
+	s.writer.Add((*source)(s))
 	s.out.begin(s)
 	s.pump()
-	return s
 }
 
 // index adds a subscription. Called under s.mu.
@@ -182,7 +199,7 @@ func (s *Session) addBrokers(brokers []string) {
 	if s.closed {
 		return
 	}
-	for _, sub := range s.subs.list {
+	for sub := range s.each {
 		s.open(sub, brokers)
 	}
 	s.pump()
@@ -213,7 +230,7 @@ func (s *Session) Close(ctx context.Context) error {
 	s.closed = true
 	s.untrace()
 	s.endWalks()
-	for _, sub := range s.subs.list {
+	for sub := range s.each {
 		for _, c := range sub.cursors {
 			s.leave(c)
 		}

@@ -30,7 +30,7 @@ func (src *source) Collect(ch *session.Change) func(error) {
 	s.collectSubs(ch)
 	for _, c := range s.dirty {
 		c.dirty = false
-		if s.subs.named(c.sub.Filter) == c.sub {
+		if s.named(c.sub.Filter) == c.sub {
 			ch.SetCursors = append(ch.SetCursors, c.snapshot())
 		}
 	}

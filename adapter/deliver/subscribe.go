@@ -133,38 +133,50 @@ func (s *Session) begins(ctx context.Context, asks []asked) error {
 		}
 	}
 	s.mu.Unlock()
-	brokers := s.hub.log.Brokers()
-	if len(fresh) == 0 || len(brokers) == 0 {
+	if len(fresh) == 0 {
 		return nil
-	}
-	ends, boots := make([][]int64, len(brokers)), make(map[string]uint64, len(brokers))
-	for _, b := range brokers {
-		boots[b] = s.hub.log.Boot(b) // before the question
 	}
 	within, cancel := context.WithTimeout(ctx, min(askTime, s.hub.cfg.Subscribe/4))
 	defer cancel()
-	var g sync.WaitGroup
-	for i, b := range brokers {
-		g.Go(func() {
-			var err error
-			if ends[i], err = s.hub.log.MaxOffsets(within, b, lmqs); err != nil {
-				s.hub.cfg.Logger.Warn("asking for the end of queues failed, going by store time", "broker", b, "error", err)
-			}
-		})
-	}
-	g.Wait()
+	ends, boots := s.hub.endsOf(within, s.hub.log.Brokers(), lmqs)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("ask for end offsets: %w", err)
 	}
 	for j, a := range fresh {
-		a.begins, a.boots = make(map[string]int64, len(brokers)), boots
-		for i, b := range brokers {
-			if len(ends[i]) == len(lmqs) {
-				a.begins[b] = ends[i][j]
-			}
+		a.begins, a.boots = make(map[string]int64, len(ends)), boots
+		for b, list := range ends {
+			a.begins[b] = list[j]
 		}
 	}
 	return nil
+}
+
+// endsOf asks brokers for the ends of queues, in their order; a broker that does not answer is missing. boots are what the
+// brokers' were before.
+func (h *Hub) endsOf(ctx context.Context, brokers, lmqs []string) (ends map[string][]int64, boots map[string]uint64) {
+	ends, boots = make(map[string][]int64, len(brokers)), make(map[string]uint64, len(brokers))
+	for _, b := range brokers {
+		boots[b] = h.log.Boot(b)
+	}
+	var mu sync.Mutex // protects ends
+	var g sync.WaitGroup
+	for _, b := range brokers {
+		g.Go(func() {
+			list, err := h.log.MaxOffsets(ctx, b, lmqs)
+			h.heard(b, err)
+			if err != nil {
+				h.cfg.Logger.Warn("asking for the end of queues failed, going by store time", "broker", b, "error", err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if len(list) == len(lmqs) {
+				ends[b] = list
+			}
+		})
+	}
+	g.Wait()
+	return ends, boots
 }
 
 // record puts the subscriptions into the session, to be written; it returns the new ones, which do not read yet.

@@ -47,7 +47,7 @@ func (s *Session) survey(v *survey) {
 	if v.cursors >= surveyMost {
 		return
 	}
-	for _, sub := range s.subs.list {
+	for sub := range s.each {
 		for _, c := range sub.cursors {
 			v.cursors++
 			if c.q == nil || c.place == atQueue {

@@ -16,6 +16,9 @@ type Config struct {
 	FirstTopics []string
 	// P2P says that `first/p2p/<clientId>/...` goes to the queue of that client only.
 	P2P bool
+	// Clients says whether such a client has a session, so that nothing is dispatched to queues that nobody reads; nil means
+	// that each may have one, here or elsewhere.
+	Clients Clients
 	// PublishTimeout bounds the life of a publication from its arrival, retries and settling included; 0 means 20 s.
 	PublishTimeout time.Duration
 	// SettleGap is the time between the two look-ups that must both miss before a message of unknown outcome is sent

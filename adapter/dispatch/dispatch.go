@@ -53,6 +53,7 @@ type Dispatcher struct {
 	picks    *picks
 	finders  finders
 	keeper   *keeper
+	knower   *knower
 
 	ctx  context.Context // ends with Close; the life of look-ups, not of a call
 	stop context.CancelFunc
@@ -69,6 +70,7 @@ func New(m Matcher, p Producer, cfg Config) *Dispatcher {
 	d.inflight = newInflight(cfg, d.metrics, d.expire)
 	d.picks = &picks{d: d, workers: workers{limit: pickersMax}}
 	d.keeper = &keeper{d: d, workers: workers{limit: 1}}
+	d.knower = &knower{d: d, workers: workers{limit: 1}}
 	return d
 }
 
@@ -116,6 +118,7 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	d.finders.close()
 	d.picks.workers.close()
 	d.keeper.workers.close()
+	d.knower.workers.close()
 	return err
 }
 

@@ -7,11 +7,32 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"lmqgate/meta/message"
 )
+
+// fakeClients knows who has a session.
+type fakeClients struct {
+	known map[string]bool
+	fail  atomic.Int32 // so many calls
+	calls atomic.Int32
+}
+
+func (f *fakeClients) Known(_ context.Context, ids []string) ([]bool, error) {
+	f.calls.Add(1)
+	time.Sleep(time.Millisecond) // of a bubble
+	if f.fail.Add(-1) >= 0 {
+		return nil, errors.New("store is away")
+	}
+	known := make([]bool, len(ids))
+	for i, id := range ids {
+		known[i] = f.known[id]
+	}
+	return known, nil
+}
 
 // fakeMatcher answers with the filters of a topic; answer, if set, decides when and with what error.
 type fakeMatcher struct {

@@ -17,7 +17,7 @@ func (d *Dispatcher) match(j *job) {
 	name := j.line.topic // not the message's: the job may end at any moment
 	if d.cfg.P2P {
 		if id, ok := topic.P2P(name); ok {
-			d.matched(j, []string{topic.P2PLMQ(id)})
+			d.matchOwn(j, id)
 			return
 		}
 	}

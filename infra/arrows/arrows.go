@@ -37,8 +37,9 @@ func (v Violation) String() string {
 // shared are the packages of adapter that its siblings may import.
 var shared = []string{"adapter/packet", "adapter/rocketmq/remoting"}
 
-// wires are what e2e speaks to the built binary and to RocketMQ with: codecs and clients, nothing of the gateway itself.
-var wires = []string{"adapter/packet", "adapter/rocketmq", "adapter/rocketmq/remoting", "infra/minimq"}
+// wires are what e2e speaks to the built binary and to RocketMQ with: codecs and clients, nothing of the gateway itself; and the
+// contract with RocketMQ applications, which is data.
+var wires = []string{"adapter/packet", "adapter/rocketmq", "adapter/rocketmq/remoting", "infra/minimq", "meta/metatest"}
 
 // forTests are what test files of package _test may import against the arrows: a RocketMQ in this process, and the real
 // servers.

@@ -100,6 +100,7 @@ func TestCheck(t *testing.T) {
 
 		{"", "e2e/parts/cmd/with-real", "e2e/parts", ""},
 		{"", "e2e", "meta/topic", "from outside"},
+		{"test", "e2e", "meta/metatest", ""},
 		{"", "e2e", "adapter/client", "from outside"},
 		{"", "e2e/bench", "adapter/packet", ""},
 		{"", "e2e/bench", "adapter/rocketmq", ""},

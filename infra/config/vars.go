@@ -275,7 +275,7 @@ var vars = []Var{
 	},
 	{
 		Name: "P2P", Java: "`clientP2pTopic`",
-		Meaning: "reserved: `first/p2p/<client id>/...` is to go to that client only; it is an ordinary topic until then",
+		Meaning: "`first/p2p/<client id>/...` goes to that client only, which need not subscribe; `false`: an ordinary topic",
 		Accepts: acceptsBool,
 	},
 	{

@@ -36,6 +36,7 @@ func TestBrokerChecks(t *testing.T) {
 		grade   Grade
 		remedy  string
 	}{
+		{name: "another", setting: "brokerName=broker-b", check: "broker.identity", grade: Fail, remedy: "brokerIP1"},
 		{name: "old", state: "brokerVersionDesc=V5_3_1", check: "broker.version", grade: Fail, remedy: "5.3.2"},
 		{name: "very old", state: "brokerVersionDesc=V4_9_8", check: "broker.version", grade: Fail, remedy: "5.3.2"},
 		{name: "nameless", state: "brokerVersionDesc=", check: "broker.version", grade: Warn, remedy: "5.3.2"},
@@ -139,6 +140,9 @@ func TestTrip(t *testing.T) {
 		{unprepared, rocketmq.Trial{}, stalled, Fail, "enableLmq=true"},
 		{prepared(), rocketmq.Trial{}, rocketmq.ErrNoTopic, Fail, "TOPIC_AUTO_CREATE"},
 		{prepared(), rocketmq.Trial{}, errors.New("send: signature"), Fail, "ROCKETMQ_ACCESS_KEY"},
+		{prepared(), rocketmq.Trial{}, errors.New("try broker a: send: message not stored: code 16: no permission"), Fail, "allow"},
+		{prepared(), rocketmq.Trial{}, errors.New("try broker a: send: message not stored: code 14: service not available"), Fail, "disk"},
+		{prepared(), rocketmq.Trial{}, errors.New("something else"), Fail, "log"},
 	} {
 		if f := trip(tt.b, tt.trial, tt.err); f.Grade != tt.grade || !strings.Contains(f.Remedy, tt.remedy) {
 			t.Errorf("%v: %+v", tt.err, f)
@@ -165,6 +169,13 @@ func TestTopic(t *testing.T) {
 		if f := judgeTopic("t", both, tt.queues, tt.closed, tt.create); f.Grade != tt.grade || !strings.Contains(f.Remedy, tt.remedy) {
 			t.Errorf("%v: %+v", tt.queues, f)
 		}
+	}
+}
+
+func TestTopics(t *testing.T) {
+	cfg := config.Config{FallbackTopic: "f", FirstTopics: []string{"a", "f", "b", "a"}, PresenceEvents: true}
+	if got := strings.Join(topics(&cfg), " "); got != "f %SYS_MQTT a b" {
+		t.Errorf("%s", got)
 	}
 }
 

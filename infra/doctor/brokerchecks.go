@@ -30,6 +30,7 @@ type brokerCheck struct {
 // brokerChecks are asked of each master, in this order.
 func brokerChecks() []brokerCheck {
 	return []brokerCheck{
+		{"broker.identity", askIdentity},
 		{"broker.version", askBrokerVersion},
 		{"broker.config", askConfig},
 		{"broker.lmq", askLMQ},
@@ -43,6 +44,14 @@ func brokerChecks() []brokerCheck {
 		{"broker.behind", askBehind},
 		{"broker.durability", askDurability},
 	}
+}
+
+// askIdentity: an address that was given to another broker since, or that a proxy sends elsewhere.
+func askIdentity(b *broker, _ *config.Config) (Finding, bool) {
+	if other := b.conf["brokerName"]; other != "" && other != b.name {
+		return failure("see brokerIP1 and listenPort in both brokers' broker.conf, and what is between", "at %s another broker answers, %s", b.addr, other), true
+	}
+	return Finding{}, false
 }
 
 func askBrokerVersion(b *broker, _ *config.Config) (Finding, bool) {
@@ -138,9 +147,9 @@ func askRetention(b *broker, cfg *config.Config) (Finding, bool) {
 	}
 	kept := time.Duration(hours) * time.Hour
 	if cfg.SessionExpiryMax > kept {
-		wanted := int64((cfg.SessionExpiryMax + time.Hour - 1) / time.Hour)
+		wanted := int64((cfg.SessionExpiryMax + time.Hour - 1) / time.Hour) // rounded up
 		return warning("fileReservedTime="+strconv.FormatInt(wanted, 10)+" in broker.conf, or SESSION_EXPIRY_MAX="+strconv.FormatInt(hours, 10)+"h",
-			"keeps messages for %d h (fileReservedTime), sessions wait up to %s for their clients: messages older than that are lost for them", hours, cfg.SessionExpiryMax), true
+			"keeps messages for %d h (fileReservedTime), sessions wait up to %d h for their clients: what is older is lost for them", hours, wanted), true
 	}
 	return fine("keeps messages for %d h, as long as sessions (SESSION_EXPIRY_MAX)", hours), true
 }

@@ -165,7 +165,7 @@ func askCertificate(s surroundings) (Finding, bool) {
 }
 
 func certificate(leaf *x509.Certificate, now time.Time) Finding {
-	const remedy = "renew it; running instances read the file again"
+	const remedy = "renew it (running gateways read their own again)"
 	left, day := leaf.NotAfter.Sub(now), leaf.NotAfter.UTC().Format(time.DateOnly)
 	switch {
 	case now.Before(leaf.NotBefore):
@@ -198,7 +198,7 @@ func askPlatform(s surroundings) (Finding, bool) {
 	case name == "Cloud Run" && s.DrainTimeout+time.Second > cloudRunStops:
 		return warning("DRAIN_TIMEOUT=8s", "Cloud Run kills an instance %s after it asked it to stop; draining takes up to %s", cloudRunStops, s.DrainTimeout).as("", "DRAIN_TIMEOUT"), true
 	default:
-		return fine("%s", name), true
+		return fine("runs on %s", name), true
 	}
 }
 

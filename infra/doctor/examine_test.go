@@ -51,7 +51,7 @@ func TestExamine(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, check := range []string{"redis.permissions", "redis.clock", "broker.clock", "broker.lmq", "topic", "nameserver.reach"} {
+	for _, check := range []string{"redis.permissions", "redis.filters", "redis.clock", "broker.clock", "broker.lmq", "topic", "nameserver.reach"} {
 		expect(t, healthy, check, doctor.OK, "")
 	}
 	if f := healthy["broker.roundtrip"]; f.Grade == doctor.Fail || !strings.Contains(f.Text, "read from its queue after") {
@@ -76,7 +76,7 @@ func TestExamineBroken(t *testing.T) {
 		{name: "old broker", mq: minimq.Config{Version: "V5_3_1"}, check: "broker.version", remedy: "5.3.2"},
 		{name: "no LMQ", mq: minimq.Config{Settings: map[string]string{"enableLmq": "false"}}, check: "broker.lmq", remedy: "enableLmq"},
 		{name: "broker does not index", change: func(_ *miniredis.Miniredis, s *minimq.Server) { s.Faults().StallIndex(true) }, check: "broker.roundtrip", remedy: "log"},
-		{name: "disk full", change: func(_ *miniredis.Miniredis, s *minimq.Server) { s.Faults().DiskFull(true) }, check: "broker.roundtrip", remedy: "broker"},
+		{name: "disk full", change: func(_ *miniredis.Miniredis, s *minimq.Server) { s.Faults().DiskFull(true) }, check: "broker.roundtrip", remedy: "disk is full"},
 		{name: "broker away", change: func(_ *miniredis.Miniredis, s *minimq.Server) { s.Faults().Down() }, check: "broker.reach", remedy: "broker.conf"},
 		{name: "address of nobody", change: func(_ *miniredis.Miniredis, s *minimq.Server) { s.Brokers()[0].Announce("127.0.0.1:1") }, check: "broker.reach", remedy: "brokerIP1"},
 		{name: "name server away", change: func(_ *miniredis.Miniredis, s *minimq.Server) { _ = s.Close() }, check: "nameserver.reach", remedy: "NAMESRV_ADDR"},

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"lmqgate/adapter/presence"
 	"lmqgate/adapter/rocketmq/remoting"
 	"lmqgate/infra/config"
 )
@@ -149,13 +150,25 @@ func examineTopics(ctx context.Context, dial remoting.DialConfig, cfg *config.Co
 			masters = append(masters, b.name)
 		}
 	}
-	topics := append([]string{cfg.FallbackTopic}, cfg.FirstTopics...)
-	topics = slices.Compact(topics)
 	var found []Finding
-	for _, t := range topics[:min(len(topics), mostTopics)] {
+	for _, t := range topics(cfg) {
 		found = append(found, askTopic(ctx, conn, t, masters, cfg.TopicAutoCreate).as("topic", t))
 	}
 	return found
+}
+
+// topics are those that have to be there, each once.
+func topics(cfg *config.Config) []string {
+	all := []string{cfg.FallbackTopic}
+	if cfg.PresenceEvents {
+		all = append(all, presence.RocketMQTopic)
+	}
+	for _, t := range cfg.FirstTopics {
+		if len(all) < mostTopics && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // askTopic looks for writable queues of a topic on every master.

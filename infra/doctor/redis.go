@@ -56,6 +56,7 @@ func examineRedis(ctx context.Context, c Config, cfg *config.Config) []Finding {
 	if opt.MasterName != "" {
 		found = append(found, examineSentinels(ctx, opt)...)
 	}
+	found = append(found, examineCertificates(ctx, opt, c.Now)...)
 	if err := reach(ctx, client); err != nil {
 		_, remedy := ExplainRedis(err)
 		return append(found, failure(remedy, "no answer: %v", err).as("redis.reach", strings.Join(opt.Addrs, ",")))
@@ -75,6 +76,7 @@ func examineRedis(ctx context.Context, c Config, cfg *config.Config) []Finding {
 	}
 	found = append(found, unreached...)
 	found = append(found, more...)
+	found = append(found, askFilters(ctx, client, cfg)...)
 	if c.NoWrites {
 		return found
 	}

@@ -2,8 +2,11 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"maps"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -187,6 +190,39 @@ func TestSentinel(t *testing.T) {
 		if f := askSentinel(t.Context(), tt.redis, "m"); f.Grade != tt.grade || !strings.Contains(f.Remedy, tt.remedy) {
 			t.Errorf("%v: %+v", tt.redis, f)
 		}
+	}
+}
+
+// TestCertificates looks at the certificate of a server with TLS, and of one whose authority nobody knows.
+func TestCertificates(t *testing.T) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	addr := s.Listener.Addr().String()
+	opt := &redis.UniversalOptions{Addrs: []string{addr}, TLSConfig: &tls.Config{RootCAs: pool}}
+	now := s.Certificate().NotAfter.Add(-time.Hour)
+	if f := examineCertificates(t.Context(), opt, func() time.Time { return now }); len(f) != 1 || f[0].Grade != Warn || f[0].Of != addr {
+		t.Errorf("%+v", f)
+	}
+	opt.TLSConfig = &tls.Config{}
+	if f := examineCertificates(t.Context(), opt, time.Now); len(f) != 0 {
+		t.Errorf("%+v", f)
+	}
+	opt.TLSConfig = nil
+	if f := examineCertificates(t.Context(), opt, time.Now); len(f) != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	for n, want := range map[int64]Grade{0: OK, 79: OK, 80: Warn, 100: Fail} {
+		if f := filters(n, 100); f.Grade != want {
+			t.Errorf("%d: %+v", n, f)
+		}
+	}
+	if f := filters(1<<40, 0); f.Grade != OK {
+		t.Errorf("no limit: %+v", f)
 	}
 }
 

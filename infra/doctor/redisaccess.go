@@ -7,16 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"lmqgate/infra/config"
+	"lmqgate/meta/redisstore"
 )
 
 // permissionsSource tries every command that the store's scripts use; see there.
 //
 //go:embed permissions.lua
 var permissionsSource string
+
+// redisRights are enough for a gateway.
+const redisRights = "ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)"
 
 // families are how keys begin, behind the prefix: a user of an ACL may be given some of them only.
 var families = []string{"s:", "reg:", "ret:", "inst:", "seed:"}
@@ -77,10 +84,45 @@ func tryRedis(ctx context.Context, client redis.UniversalClient, prefix string) 
 
 func notPermitted(what string, err error) Finding {
 	if redis.HasErrorPrefix(err, "NOPERM") || strings.Contains(err.Error(), "NOPERM") {
-		return failure("ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)", "not permitted: %s (%v)", what, err)
+		return failure(redisRights, "not permitted: %s (%v)", what, err)
 	}
 	_, remedy := ExplainRedis(err)
 	return failure(remedy, "%s: %v", what, err)
+}
+
+// askFilters compares the filters that were ever subscribed to with their limit. Nothing is said where they cannot be counted:
+// other findings say why.
+func askFilters(ctx context.Context, client redis.UniversalClient, cfg *config.Config) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	defer cancel()
+	store, err := redisstore.New(client, redisstore.Config{Prefix: cfg.RedisPrefix})
+	if err != nil {
+		return nil
+	}
+	named, err := store.Named(redisstore.NamedConfig{})
+	if err != nil {
+		return nil
+	}
+	n, err := named.Count(ctx)
+	if err != nil {
+		return nil
+	}
+	return []Finding{filters(n, cfg.MaxFilters).as("redis.filters", "")}
+}
+
+// filters judges how many queues the brokers have been told of: they never forget one.
+func filters(n, most int64) Finding {
+	const remedy = "raise MAX_FILTERS and the brokers' maxLmqConsumeQueueNum; see why clients subscribe to ever new filters (lmqgate topics)"
+	text := strconv.FormatInt(n, 10) + " different filters were ever subscribed to"
+	switch {
+	case most == 0:
+		return fine("%s", text)
+	case n >= most:
+		return failure(remedy, "%s, which is MAX_FILTERS=%d: new ones are refused", text, most)
+	case n >= most/10*8:
+		return warning(remedy, "%s; from MAX_FILTERS=%d on new ones are refused", text, most)
+	}
+	return fine("%s, of %d (MAX_FILTERS)", text, most)
 }
 
 // tryChannel sends a word to itself.

@@ -2,9 +2,12 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -61,6 +64,36 @@ func askSentinel(ctx context.Context, node commander, master string) Finding {
 		return warning("run three Sentinels, on three machines", "there %s %d: when the machine of one fails, none may be left to decide", plural(others+1, "is one Sentinel, of", "are few Sentinels,"), others+1)
 	}
 	return fine("the master is %s; %d Sentinels, %d replicas", name, others+1, replicas)
+}
+
+// examineCertificates looks at how long the certificates of the servers that REDIS_URL names are good. One that is not accepted
+// is a finding of reaching them.
+func examineCertificates(ctx context.Context, opt *redis.UniversalOptions, now func() time.Time) []Finding {
+	if opt.TLSConfig == nil {
+		return nil
+	}
+	var found []Finding
+	for _, addr := range opt.Addrs {
+		if leaf := leafOf(ctx, addr, opt.TLSConfig); leaf != nil {
+			found = append(found, certificate(leaf, now()).as("redis.certificate", addr))
+		}
+	}
+	return found
+}
+
+// leafOf is the certificate that a server shows, nil if it shows none that is accepted.
+func leafOf(ctx context.Context, addr string, cfg *tls.Config) *x509.Certificate {
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = conn.Close() }()
+	if c, ok := conn.(*tls.Conn); ok && len(c.ConnectionState().PeerCertificates) > 0 {
+		return c.ConnectionState().PeerCertificates[0]
+	}
+	return nil
 }
 
 // examineCluster asks a cluster for its slots.

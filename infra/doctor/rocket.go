@@ -69,10 +69,6 @@ func examineRocket(ctx context.Context, c Config, cfg *config.Config) []Finding 
 	for i, b := range brokers {
 		asked.Go(func() { reached[i], parts[i] = examineBroker(ctx, dial, cfg, b) })
 	}
-	var topics []Finding
-	if len(brokers) > 0 {
-		asked.Go(func() { topics = examineTopics(ctx, dial, cfg, brokers) })
-	}
 	asked.Wait()
 	if !c.NoWrites && slices.Contains(reached, true) {
 		for i, f := range sendThrough(ctx, c, rocket, brokers, reached) {
@@ -82,7 +78,10 @@ func examineRocket(ctx context.Context, c Config, cfg *config.Config) []Finding 
 	for _, p := range parts {
 		found = append(found, p...)
 	}
-	return append(found, topics...)
+	if len(brokers) == 0 {
+		return found
+	}
+	return append(found, examineTopics(ctx, dial, cfg, brokers)...) // last: a message may have made one
 }
 
 // sendThrough sends a message through each broker that was reached.
@@ -108,7 +107,7 @@ func sendThrough(ctx context.Context, c Config, rocket rocketmq.Config, brokers 
 		trips.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, tripTime)
 			defer cancel()
-			skew := c.Now().Sub(time.Now())
+			skew := time.Until(c.Now())
 			t, err := client.Try(ctx, b.name)
 			found[i] = append(found[i], trip(b, t, err).as("broker.roundtrip", b.name))
 			if err == nil {
@@ -132,12 +131,32 @@ func trip(b *broker, t rocketmq.Trial, err error) Finding {
 		_, remedy := ExplainRocketMQ(err)
 		return failure(remedy, "acknowledges messages and does not index them: nobody would get any")
 	case err != nil:
-		_, remedy := ExplainRocketMQ(err)
-		return failure(remedy, "no message goes through: %v", err)
+		return failure(tripRemedy(err), "no message goes through: %v", err)
 	case t.Read > slowTrip:
 		return warning("look at its load and disk", "a message takes %s: acknowledged after %s, read from its queue after %s", short(t.Read), short(t.Acked), short(t.Read))
 	}
 	return fine("a message was acknowledged after %s and read from its queue after %s", short(t.Acked), short(t.Read))
+}
+
+// tripHints are answers to a message.
+var tripHints = []hint{
+	{text: "code 16", remedy: "allow the user of ROCKETMQ_ACCESS_KEY to publish to FALLBACK_TOPIC, to read topics and groups that begin with %LMQ%, and to create topics unless TOPIC_AUTO_CREATE=false; see brokerPermission too"},
+	{text: "permission", remedy: "allow the user of ROCKETMQ_ACCESS_KEY to publish to FALLBACK_TOPIC, to read topics and groups that begin with %LMQ%, and to create topics unless TOPIC_AUTO_CREATE=false"},
+	{text: "code 14", remedy: "it refuses writes: its disk is full or its index is stuck; look at its log"},
+	{text: "busy", remedy: "it refuses work; look at its load and its disk"},
+	{text: "accesskey", remedy: "see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
+	{text: "signature", remedy: "see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
+	{text: "deadline", remedy: "no answer in time: look at its load, garbage collection and disk"},
+}
+
+// tripRemedy is what to do where a broker answers and does not take or hand out a message.
+func tripRemedy(err error) string {
+	for _, h := range tripHints {
+		if strings.Contains(strings.ToLower(err.Error()), h.text) {
+			return h.remedy
+		}
+	}
+	return "look at the broker's log"
 }
 
 // examineEmbedded tries the RocketMQ that would run in the gateway's process.

@@ -200,15 +200,15 @@ func (g *Gateway) assemble() error {
 	})
 	g.dispatch = dispatch.New(g.matcher, producer{g.rocket}, dispatch.Config{
 		Now:      g.now,
-		Fallback: g.cfg.FallbackTopic, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
+		Fallback: g.cfg.FallbackTopic, P2P: g.cfg.P2P, FirstTopics: g.cfg.FirstTopics, Retainer: g.retained,
 		MaxInFlight: mostInHand, MaxInFlightBytes: int64(g.share(mostBytesInHand, 8)),
-		Others: g.others(), Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
+		Clients: g.addressees(), Others: g.others(), Tracer: g.publishes(), Failpoint: g.fail.hook(), Logger: g.log, Registerer: g.reg,
 	})
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Now: g.now, Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
-		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Logger: g.log, Register: g.reg,
+		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, P2P: g.cfg.P2P, Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -227,7 +227,7 @@ func (g *Gateway) assemble() error {
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
 		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),
-		MaxSubscriptions: g.cfg.MaxSubscriptions, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
+		MaxSubscriptions: g.cfg.MaxSubscriptions, P2P: g.cfg.P2P, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
 		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
 	})
 	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }

@@ -18,8 +18,9 @@ import (
 // deliverer lets client attach to the hub.
 type deliverer struct{ hub *deliver.Hub }
 
-func (d deliverer) Attach(st session.State, o client.AttachOptions, l client.Link, w *session.Writer) client.Delivery {
-	return d.hub.Attach(st, deliver.Options{Persistent: o.Persistent, ReceiveMaximum: o.ReceiveMaximum}, l, w)
+func (d deliverer) Begin(st session.State, o client.AttachOptions, w *session.Writer) func(client.Link) client.Delivery {
+	attach := d.hub.Begin(st, deliver.Options{Persistent: o.Persistent, ReceiveMaximum: o.ReceiveMaximum}, w)
+	return func(l client.Link) client.Delivery { return attach(l) }
 }
 
 // producer lets dispatch send through the RocketMQ client.

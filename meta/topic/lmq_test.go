@@ -190,3 +190,54 @@ func BenchmarkLMQ(b *testing.B) {
 		})
 	}
 }
+
+func TestPrivateTo(t *testing.T) {
+	for _, c := range []struct{ filter, clientID string }{
+		{"chat/p2p/c1", "c1"},
+		{"chat/p2p/c1/#", "c1"},
+		{"chat/p2p/c1/", "c1"},
+		{"+/p2p/c1/x", "c1"},
+		{"/chat/p2p/c1", "c1"},
+		{"/p2p/c1", "c1"},
+		{"/p2p/c1/", "c1"},
+		{"/p2p/a%b", "a%b"},
+		{"/p2p/p2p/c1", "c1"},
+		{"/p2p/c1/x", ""},
+		{"/p2p/c1//", ""},
+		{"/p2p/+", ""},
+		{"/p2p/#", ""},
+		{"/p2p//", ""},
+		{"p2p/c1", ""},
+		{"chat/p2p/+", ""},
+		{"chat/p2p/#", ""},
+		{"chat/p2p", ""},
+		{"chat/+/c1", ""},
+		{"#", ""},
+	} {
+		id, ok := PrivateTo(c.filter)
+		if id != c.clientID || ok != (id != "") {
+			t.Errorf("PrivateTo(%q) = %q, %v", c.filter, id, ok)
+		}
+	}
+	if ValidFilter(OwnFilter) == nil {
+		t.Error("a client can subscribe to OwnFilter")
+	}
+}
+
+// FuzzPrivateTo: no filter but one's own reads the queue of a client, or matches a message to it that is dispatched elsewhere.
+func FuzzPrivateTo(f *testing.F) {
+	f.Add("/p2p/c1/", "c1")
+	f.Add("a/p2p/c1/#", "c1")
+	f.Add("/p2p/a%b", "a%b")
+	f.Fuzz(func(t *testing.T, filter, id string) {
+		if ValidFilter(filter) != nil || !Addressable(id) {
+			return
+		}
+		if got, ok := P2P("x/p2p/" + id); !ok || got != id {
+			t.Errorf("%q is no point to point name", "x/p2p/"+id)
+		}
+		if got, _ := PrivateTo(filter); got != id && LMQ(filter) == P2PLMQ(id) {
+			t.Errorf("%q reads the queue of %q", filter, id)
+		}
+	})
+}

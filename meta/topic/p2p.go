@@ -4,6 +4,10 @@ import "strings"
 
 const p2pLevel = "p2p"
 
+// OwnFilter stands where a session's own queue, P2PLMQ of its client, is kept beside those of its filters. It is no filter
+// that a client could have [MQTT-4.7.1-1].
+const OwnFilter = "#p2p"
+
 // P2P returns the client id that a point to point name addresses: `first/p2p/<clientId>[/...]`, one leading '/' allowed.
 // A client whose id contains a '/' cannot be addressed.
 func P2P(name string) (clientID string, ok bool) {
@@ -23,3 +27,25 @@ func P2P(name string) (clientID string, ok bool) {
 // the queue of the ordinary filter `/p2p/<clientId>`, and client ids with a '/' share queues: the receiver re-checks
 // with P2P that the message's name addresses the client.
 func P2PLMQ(clientID string) string { return LMQ("/" + p2pLevel + "/" + clientID) }
+
+// Addressable reports whether a point to point name can address the client: its id can be one level of a topic name.
+func Addressable(clientID string) bool {
+	return clientID != "" && !strings.Contains(clientID, "/") && !IsWildcard(clientID) && ValidName(clientID) == nil
+}
+
+// PrivateTo returns the client id whose point to point messages a filter (without `$share/<group>/`) asks for:
+// `<anything>/p2p/<clientId>[/...]`, or `/p2p/<clientId>[/]`, which is the name of the queue itself and the topic of what
+// RocketMQ applications send there without naming one. A wildcard in the place of the client id asks for none: it never
+// matches such messages.
+func PrivateTo(filter string) (clientID string, ok bool) {
+	if rest, own := strings.CutPrefix(filter, "/"+p2pLevel+"/"); own {
+		clientID = strings.TrimSuffix(rest, "/")
+		if Addressable(clientID) {
+			return clientID, true
+		}
+	}
+	if clientID, ok = P2P(filter); ok && Addressable(clientID) {
+		return clientID, true
+	}
+	return "", false
+}
