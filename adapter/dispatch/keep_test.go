@@ -226,7 +226,7 @@ func TestRetainRefused(t *testing.T) {
 		pick   error
 		err    error
 	}{
-		"properties too long": {budget: message.MaxNameCost + dispatchSlack - 1, err: message.ErrRefused},
+		"properties too long": {budget: message.MaxNameCost + message.DispatchSlack - 1, err: message.ErrRefused},
 		"no route":            {budget: 1 << 20, pick: ErrNoTopic, err: message.ErrRefused},
 		"not prepared": {budget: 1 << 20, err: away, with: func(p *message.Publication) {
 			p.Prepare = func(_ string, _ message.Place, ready func(error)) { ready(away) }

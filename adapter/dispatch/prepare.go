@@ -28,7 +28,7 @@ func (d *Dispatcher) match(j *job) {
 			d.retryPrepare(j, fmt.Errorf("match topic: %w", err), d.match)
 			return
 		}
-		lmqs, err := d.withOthers(name, queuesOf(filters))
+		lmqs, err := d.withOthers(name, topic.Queues(filters))
 		if err != nil {
 			d.retryPrepare(j, fmt.Errorf("match topic: %w", err), d.match)
 			return
@@ -38,27 +38,6 @@ func (d *Dispatcher) match(j *job) {
 		}
 		d.matched(j, lmqs)
 	})
-}
-
-// queuesOf returns the LMQ names of filters, those for plain subscriptions and, where they are others, those for groups (see
-// topic.SharedLMQ), each once: several filters may share a queue, and a name given twice would lose the message there.
-func queuesOf(filters []string) []string {
-	if len(filters) == 0 {
-		return nil
-	}
-	lmqs := make([]string, 0, len(filters))
-	for _, f := range filters {
-		lmq := topic.LMQ(f)
-		lmqs = append(lmqs, lmq)
-		if shared := topic.SharedLMQOf(f, lmq); shared != lmq {
-			lmqs = append(lmqs, shared)
-		}
-	}
-	if len(lmqs) == 1 {
-		return lmqs
-	}
-	slices.Sort(lmqs)
-	return slices.Compact(lmqs)
 }
 
 // withOthers adds the queues that are read elsewhere to those of the filters; a name given twice would lose the message there.

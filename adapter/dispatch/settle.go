@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"lmqgate/meta/message"
 )
 
 // finders run look-ups, a bounded number at a time for each broker, so that one that does not answer holds up no other's.
@@ -43,12 +45,12 @@ func (d *Dispatcher) find(j *job) {
 	key := j.pub.Message.Key
 	switch j.stage {
 	case stageWasSplit:
-		key += markPart
+		key += message.MarkPart
 	case stageWasWhole:
-		key += markLast
+		key += message.MarkLast
 	case stageLookUp:
-		if _, split := j.parts[j.sent].Properties[propKeys]; split {
-			key = partKey(key, j.parts[j.sent].Dispatch)
+		if _, split := j.parts[j.sent].Properties[message.PropKeys]; split {
+			key = message.PartKey(key, j.parts[j.sent].Dispatch)
 		}
 	}
 	at := j.at

@@ -64,7 +64,7 @@ func TestSplit(t *testing.T) {
 				t.Errorf("part %d has its tag twice", i)
 			}
 		}
-		if !slices.Equal(got, queuesOf(filters)) {
+		if !slices.Equal(got, topic.Queues(filters)) {
 			t.Errorf("dispatched to %q", got)
 		}
 		want(t, next, nil)
@@ -119,7 +119,7 @@ func TestSplitPartUnknown(t *testing.T) {
 				if len(p.logged()) != 3 {
 					t.Errorf("%d parts stored, want each of 3 once", len(p.logged()))
 				}
-				if k := partKey(p.logged()[0].Key, p.logged()[1].Dispatch); p.found()[0] != k {
+				if k := message.PartKey(p.logged()[0].Key, p.logged()[1].Dispatch); p.found()[0] != k {
 					t.Errorf("looked up %s, want %s", p.found()[0], k)
 				}
 				closed(t, d)
@@ -139,7 +139,7 @@ func TestRepeat(t *testing.T) {
 		}
 		return parts
 	}
-	eight, nine := queuesOf(wide(8)), queuesOf(wide(9))
+	eight, nine := topic.Queues(wide(8)), topic.Queues(wide(9))
 	for name, c := range map[string]struct {
 		before func(*Dispatcher) []Outgoing // in the log
 		now    int                          // filters that match now
@@ -185,7 +185,7 @@ func TestRepeat(t *testing.T) {
 						reached[lmq] = true
 					}
 				}
-				for _, lmq := range queuesOf(filters) {
+				for _, lmq := range topic.Queues(filters) {
 					if c.sends > 0 && !reached[lmq] {
 						t.Errorf("%s does not have the message", lmq)
 					}
@@ -393,7 +393,7 @@ func TestClose(t *testing.T) {
 // queue groups could not consume has a second queue, once too.
 func TestOneQueueForManyFilters(t *testing.T) {
 	long := "t/" + strings.Repeat("x", 178)
-	got := queuesOf([]string{"t/x/", "t/x", "t/#", "t/x", long, long + "/", "t/a@b"})
+	got := topic.Queues([]string{"t/x/", "t/x", "t/#", "t/x", long, long + "/", "t/a@b"})
 	want := []string{topic.LMQ("t/#"), topic.LMQ("t/x"), topic.LMQ(long), topic.SharedLMQ(long), topic.LMQ("t/a@b")}
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
