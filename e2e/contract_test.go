@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -150,9 +151,6 @@ var added = []string{
 	"CONSUME_START_TIME",
 }
 
-// pointToPoint is the row of messages to one client, which this test leaves to those about them.
-const pointToPoint = "2.16"
-
 var uniqKey = regexp.MustCompile(`^[0-9A-F]{32}$`)
 
 // written publishes the contract's messages over MQTT and has an application consume them.
@@ -160,12 +158,10 @@ func (f *fleet) written(t *testing.T, apps applications) {
 	first := f.first + "w"
 	c := metatest.LoadContract(t, first)
 	f.readers(t, c, "w-reader-")
+	connected(t, first+"-gold1", packet.V311, f.instances[0].tcp) // to whom something is published by its id
 	publishers := map[string]*device{"": connected(t, "w-v3", packet.V311, f.instances[0].tcp)}
 	var wanted, got []string
 	for _, w := range c.Written {
-		if w.Row == pointToPoint {
-			continue
-		}
 		if publishers[w.MQTT.Publisher] == nil {
 			publishers[w.MQTT.Publisher] = connected(t, w.MQTT.Publisher, packet.V5, f.instances[0].tcp)
 		}
@@ -217,13 +213,19 @@ func (f *fleet) read(t *testing.T, apps applications) {
 	d.publish(first+"/a/b/c/creates/the/topic", 1, "end", nil)
 	d.flushed(soon)
 
-	wanted := map[string][]string{}
+	wanted := map[string][]string{} // by filter, and by client id
 	var list []rocketMessage
 	for _, r := range c.Read {
+		if r.Client != "" && readers[r.Client] == nil {
+			readers[r.Client] = connected(t, r.Client, packet.V5, f.instances[0].tcp)
+		}
 		properties := maps.Clone(r.RocketMQ.Properties)
 		delete(properties, "TAGS")
 		list = append(list, rocketMessage{first, r.RocketMQ.Properties["TAGS"], r.RocketMQ.Body, properties})
-		for _, filter := range r.Readers {
+		for _, filter := range append(r.Readers, r.Client) {
+			if filter == "" {
+				continue
+			}
 			wanted[filter] = append(wanted[filter], fmt.Sprintf("%s %q %d", r.MQTT.Topic, []byte(r.MQTT.Payload), r.MQTT.QoS))
 		}
 	}
@@ -231,18 +233,23 @@ func (f *fleet) read(t *testing.T, apps applications) {
 	const ends = 16
 	for range ends {
 		for filter := range readers {
-			name := strings.NewReplacer("/#", "/all/of/it", "/+", "/each").Replace(filter)
-			properties := map[string]string{"originMqttTopic": name, "INNER_MULTI_DISPATCH": c.LMQ(filter)}
+			name, lmq := strings.NewReplacer("/#", "/all/of/it", "/+", "/each").Replace(filter), c.LMQ(filter)
+			if !slices.Contains(c.Subscribed, filter) {
+				name, lmq = first+"/p2p/"+filter, "%LMQ%%p2p%"+filter+"%"
+			}
+			properties := map[string]string{"originMqttTopic": name, "INNER_MULTI_DISPATCH": lmq}
 			list = append(list, rocketMessage{first, "MQ2MQTT", []byte("end"), properties})
 		}
 	}
 	apps.produce(list...)
-	for _, filter := range c.Subscribed {
-		d := readers[filter]
+	deadline := time.Now().Add(soon) // for all of them: who lacks something waits in vain
+	for filter, d := range readers {
 		isEnd := func(a arrival) bool { return a.payload == "end" }
 		isOther := func(a arrival) bool { return a.payload != "end" }
-		d.gets(soon, ends, isEnd)
-		d.gets(soon, len(wanted[filter]), isOther)
+		if !d.gets(time.Until(deadline), ends, isEnd) {
+			t.Errorf("%.60s: %d of %d last messages", filter, len(d.received(isEnd)), ends)
+		}
+		d.gets(time.Until(deadline), len(wanted[filter]), isOther)
 		var got []string
 		for _, a := range d.received(isOther) {
 			got = append(got, fmt.Sprintf("%s %q %d", a.topic, a.payload, a.qos))

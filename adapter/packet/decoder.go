@@ -67,12 +67,8 @@ func (d *Decoder) Next() (Packet, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	p, err := d.next()
-	if err != nil {
-		d.err = err
-		return nil, err
-	}
-	return p, nil
+	first, err := d.r.ReadByte() // waits here, on as little stack as can be: most connections are idle
+	return d.next(first, err)
 }
 
 // Peek waits until a byte of the next packet is there. A failure of the reader is not remembered: after one that passes,
@@ -85,14 +81,24 @@ func (d *Decoder) Peek() error {
 	return err
 }
 
-func (d *Decoder) next() (Packet, error) {
-	first, err := d.r.ReadByte()
-	if err == io.EOF {
-		return nil, io.EOF
+// next reads the packet behind its first byte, and remembers errors.
+//
+//go:noinline
+func (d *Decoder) next(first byte, err error) (p Packet, _ error) {
+	switch {
+	case err == nil:
+		p, err = d.rest(first)
+	case err != io.EOF:
+		err = readError(err)
 	}
 	if err != nil {
-		return nil, readError(err)
+		d.err = err
+		return nil, err
 	}
+	return p, nil
+}
+
+func (d *Decoder) rest(first byte) (Packet, error) {
 	t, flags := Type(first>>4), first&0xf
 	if err := d.checkFirst(t, flags); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,11 +43,16 @@ type Config struct {
 	ProxyProtocol bool
 	// TLS is the configuration of ServeTLS.
 	TLS *tls.Config
+	// Traffic counts the bytes that handlers read and write; nil: nobody wants to know.
+	Traffic *Traffic
 	// Logger gets refusals at debug level, accept errors and panics above; nil discards.
 	Logger *slog.Logger
 	// Registerer gets this package's metrics; nil keeps them unregistered.
 	Registerer prometheus.Registerer
 }
+
+// Traffic counts bytes of MQTT, which are what is inside of WebSocket frames and TLS records.
+type Traffic struct{ In, Out atomic.Int64 }
 
 const (
 	defaultPath           = "/mqtt"
@@ -63,6 +69,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if c.Traffic == nil {
+		c.Traffic = &Traffic{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

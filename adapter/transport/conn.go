@@ -148,11 +148,19 @@ func (c *Conn) Established() {
 // after a close of ours, and ErrTextFrame if a text frame arrived [MQTT-6.0.0-1]. A read that passes its deadline may be
 // repeated, unless it stopped inside a WebSocket frame: then the error stays.
 func (c *Conn) Read(p []byte) (n int, err error) {
-	if c.ws != nil {
-		n, err = c.ws.readMessage(p)
-	} else {
+	if c.ws == nil {
 		n, err = c.raw.Read(p)
+	} else {
+		for n == 0 && err == nil && len(p) > 0 {
+			if c.ws.between() { // an idle connection waits here, on a short stack and where a deadline is harmless
+				if _, err = c.ws.br.Peek(1); err != nil {
+					break
+				}
+			}
+			n, err = c.ws.readMessage(p)
+		}
 	}
+	c.srv.cfg.Traffic.In.Add(int64(n))
 	if err != nil {
 		err = c.readFailed(err)
 	}
@@ -191,6 +199,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	} else {
 		n, err = c.raw.Write(p)
 	}
+	c.srv.cfg.Traffic.Out.Add(int64(n))
 	c.broken = err != nil
 	return n, err
 }

@@ -123,6 +123,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	lib.SetReadLimit(s.cfg.ReadLimit)
+	c.ws.br.Reset(c.ws) // nothing was read yet; the library has put a reader in between that would wait on the stack
 	c.ws.lib = lib
 	s.start(c)
 	return true

@@ -74,33 +74,28 @@ func (s *wsStream) Write(p []byte) (int, error) {
 // answerTime is how long the answer to a control frame may wait for a socket that is full.
 const answerTime = 5 * time.Second
 
-// readMessage reads on in the current message, or in the next one. Between messages it waits in the buffer rather than
-// inside the library, which keeps the stack of an idle connection short and makes a deadline there harmless.
+// readMessage reads on in the current message, or in the next one. At the end of a message it may return 0 and no error.
 func (s *wsStream) readMessage(p []byte) (int, error) {
-	if len(p) == 0 || s.err != nil {
+	if s.err != nil {
 		return 0, s.err
 	}
-	for {
-		if s.msg == nil {
-			if _, err := s.br.Peek(1); err != nil {
-				return 0, err
-			}
-			if s.err = s.next(); s.err != nil {
-				return 0, s.err
-			}
-		}
-		n, err := s.msg.Read(p)
-		if errors.Is(err, io.EOF) {
-			s.msg, err = nil, nil
-		}
-		if err != nil {
-			s.err = classify(err)
-		}
-		if n > 0 || err != nil {
-			return n, s.err
+	if s.msg == nil {
+		if s.err = s.next(); s.err != nil {
+			return 0, s.err
 		}
 	}
+	n, err := s.msg.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		s.msg = nil
+	case err != nil:
+		s.err = classify(err)
+	}
+	return n, s.err
 }
+
+// between reports whether no message is being read.
+func (s *wsStream) between() bool { return s.msg == nil && s.err == nil }
 
 // next goes to the next message. The library answers pings and closes on the way.
 func (s *wsStream) next() error {

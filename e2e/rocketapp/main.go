@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	rocketmq "github.com/apache/rocketmq-client-go/v2"
 	"github.com/apache/rocketmq-client-go/v2/consumer"
@@ -106,7 +108,7 @@ func produce(namesrv string) error {
 		for k, v := range in.Properties {
 			m.WithProperty(k, v)
 		}
-		r, err := p.SendSync(context.Background(), m)
+		r, err := send(p, m)
 		if err != nil {
 			return err
 		}
@@ -116,6 +118,16 @@ func produce(namesrv string) error {
 		fmt.Println("ok")
 	}
 	return lines.Err()
+}
+
+// send repeats what a busy broker refused; that is not stored.
+func send(p rocketmq.Producer, m *primitive.Message) (*primitive.SendResult, error) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		r, err := p.SendSync(context.Background(), m)
+		if err == nil || !strings.HasPrefix(err.Error(), "CODE: 2,") || time.Now().After(deadline) {
+			return r, err
+		}
+	}
 }
 
 // silent keeps the library from writing log files.

@@ -26,7 +26,7 @@ var redisHints = []hint{
 	{"WRONGPASS", "login refused", "REDIS_URL has a wrong user or password (escape @ : / , in it as %40 %3A %2F %2C)"},
 	{"invalid password", "login refused", "REDIS_URL has a wrong password"},
 	{"without any password configured", "login refused", "REDIS_URL has a password, Redis has none; leave it out"},
-	{"NOPERM", "login refused", "the user of REDIS_URL may not run a command; give it ~* &* +@all, or its prefix only"},
+	{"NOPERM", "login refused", "the user of REDIS_URL may not do what is needed: " + redisRights},
 	{"CLUSTERDOWN", "cluster is down", "Redis Cluster does not serve all slots; look at CLUSTER INFO"},
 	{"MOVED", "is a cluster", "REDIS_URL names a node of a Redis Cluster: set REDIS_CLUSTER=true"},
 	{"cluster support disabled", "is no cluster", "REDIS_CLUSTER=true, but REDIS_URL names a single server"},

@@ -19,6 +19,7 @@ func TestExplain(t *testing.T) {
 		{"NOAUTH Authentication required.", "login refused", "REDIS_URL"},
 		{"WRONGPASS invalid username-password pair or user is disabled.", "login refused", "REDIS_URL"},
 		{"ERR This instance has cluster support disabled", "is no cluster", "REDIS_CLUSTER"},
+		{"NOPERM this user has no permissions to run the 'hset' command", "login refused", "ACL SETUSER"},
 		{"MOVED 3999 10.0.0.3:6381", "is a cluster", "REDIS_CLUSTER"},
 		{"dial tcp 10.0.0.1:6379: i/o timeout, whatever", "not available", "REDIS_URL"},
 	} {

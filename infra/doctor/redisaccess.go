@@ -22,6 +22,9 @@ import (
 //go:embed permissions.lua
 var permissionsSource string
 
+// redisRights are enough for a gateway.
+const redisRights = "ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)"
+
 // families are how keys begin, behind the prefix: a user of an ACL may be given some of them only.
 var families = []string{"s:", "reg:", "ret:", "inst:", "seed:"}
 
@@ -81,7 +84,7 @@ func tryRedis(ctx context.Context, client redis.UniversalClient, prefix string) 
 
 func notPermitted(what string, err error) Finding {
 	if redis.HasErrorPrefix(err, "NOPERM") || strings.Contains(err.Error(), "NOPERM") {
-		return failure("ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)", "not permitted: %s (%v)", what, err)
+		return failure(redisRights, "not permitted: %s (%v)", what, err)
 	}
 	_, remedy := ExplainRedis(err)
 	return failure(remedy, "%s: %v", what, err)

@@ -107,7 +107,7 @@ func sendThrough(ctx context.Context, c Config, rocket rocketmq.Config, brokers 
 		trips.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, tripTime)
 			defer cancel()
-			skew := c.Now().Sub(time.Now())
+			skew := time.Until(c.Now())
 			t, err := client.Try(ctx, b.name)
 			found[i] = append(found[i], trip(b, t, err).as("broker.roundtrip", b.name))
 			if err == nil {

@@ -71,7 +71,7 @@ type Gateway struct {
 	clients   *client.Server
 	transport *transport.Server
 	memory    *overload.Watch
-	traffic   traffic
+	traffic   transport.Traffic
 	lapses    atomic.Int64 // times the lease had ended
 	kept      atomic.Int64 // retained messages, as the status topics last counted them; one more than that, 0: not yet
 	most      atomic.Int64 // clients at once, as figures saw it

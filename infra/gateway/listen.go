@@ -72,8 +72,8 @@ func (g *Gateway) openServers() {
 		ConnectTimeout: g.cfg.ConnectTimeout, MaxConnections: g.cfg.MaxConnections,
 		ConnectRate: g.cfg.ConnectRate, MaxHalfMade: g.cfg.MaxHandshakes, Admit: g.admit,
 		TrustedProxies: g.cfg.TrustedProxies, ProxyProtocol: g.cfg.ProxyProtocol,
-		TLS: g.tls, Logger: g.log, Registerer: g.reg,
-	}, func(c *transport.Conn) { g.clients.Serve(conn{c, &g.traffic}) })
+		TLS: g.tls, Traffic: &g.traffic, Logger: g.log, Registerer: g.reg,
+	}, func(c *transport.Conn) { g.clients.Serve(conn{c}) })
 	errorLog := slog.NewLogLogger(g.log.Handler(), slog.LevelWarn)
 	if g.listeners.metrics != nil {
 		mux := http.NewServeMux()

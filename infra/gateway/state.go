@@ -24,8 +24,8 @@ func (g *Gateway) registerState() {
 		}
 		return 0
 	}
-	counter("lmqgate_received_bytes_total", "Bytes that clients sent, below WebSocket frames and TLS.", func() float64 { return float64(g.traffic.in.Load()) })
-	counter("lmqgate_sent_bytes_total", "Bytes sent to clients, below WebSocket frames and TLS.", func() float64 { return float64(g.traffic.out.Load()) })
+	counter("lmqgate_received_bytes_total", "Bytes that clients sent, below WebSocket frames and TLS.", func() float64 { return float64(g.traffic.In.Load()) })
+	counter("lmqgate_sent_bytes_total", "Bytes sent to clients, below WebSocket frames and TLS.", func() float64 { return float64(g.traffic.Out.Load()) })
 	gauge("lmqgate_lease_valid", "Whether the heartbeat in Redis is recent enough for the instance to act for its sessions, 1 or 0.", func() float64 { return yes(g.lease.Valid()) })
 	counter("lmqgate_lease_lapses_total", "Times the lease had ended, after which all clients were disconnected.", func() float64 { return float64(g.lapses.Load()) })
 	gauge("lmqgate_draining", "Whether the instance is going away, 1 or 0.", func() float64 { return yes(g.draining.Load()) })

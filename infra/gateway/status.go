@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"strings"
-	"sync/atomic"
 
 	dto "github.com/prometheus/client_model/go"
 
@@ -15,9 +14,6 @@ import (
 	"lmqgate/infra/telemetry"
 	"lmqgate/meta/status"
 )
-
-// traffic counts the bytes of all clients.
-type traffic struct{ in, out atomic.Int64 }
 
 // openStatus makes what publishes the status topics.
 func (g *Gateway) openStatus() *sys.Publisher {
@@ -33,7 +29,7 @@ func (g *Gateway) openStatus() *sys.Publisher {
 func (g *Gateway) figures() status.Figures {
 	f := status.Figures{
 		Connected: int64(g.clients.Len()), Subscriptions: int64(g.hub.Subscriptions()),
-		BytesReceived: g.traffic.in.Load(), BytesSent: g.traffic.out.Load(),
+		BytesReceived: g.traffic.In.Load(), BytesSent: g.traffic.Out.Load(),
 	}
 	g.most.Store(max(g.most.Load(), f.Connected))
 	f.Maximum = g.most.Load()

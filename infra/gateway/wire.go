@@ -78,27 +78,10 @@ type lanes struct{ d *dispatch.Dispatcher }
 
 func (l lanes) NewLane() message.Lane { return l.d.NewLane() }
 
-// conn is a transport connection as client wants it, with its bytes counted.
-type conn struct {
-	*transport.Conn
-	traffic *traffic
-}
+// conn is a transport connection as client wants it.
+type conn struct{ *transport.Conn }
 
 var _ client.Conn = conn{}
-
-// Read implements io.Reader.
-func (c conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.traffic.in.Add(int64(n))
-	return n, err
-}
-
-// Write implements io.Writer.
-func (c conn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.traffic.out.Add(int64(n))
-	return n, err
-}
 
 // Bye closes with the WebSocket status that fits the reason.
 func (c conn) Bye(code packet.ReasonCode) { _ = c.CloseWith(closeStatus(code), code.String()) }

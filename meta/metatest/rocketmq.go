@@ -70,6 +70,7 @@ type Read struct {
 	}
 	MQTT    *ContractMessage // nil: nothing for MQTT clients
 	Readers []string
+	Client  string // id of a client that gets it without a subscription
 }
 
 // Hex is bytes in hexadecimal.
@@ -99,7 +100,7 @@ func (m *ContractMessage) Message() *message.Message {
 	}
 }
 
-// LoadContract returns the contract with another first level in place of "chat", "" for the same.
+// LoadContract returns the contract with another first level in place of "chat", and in its client ids; "" for the same.
 func LoadContract(t testing.TB, first string) *Contract {
 	t.Helper()
 	plain := parseContract(t, string(contractJSON))
@@ -113,7 +114,7 @@ func LoadContract(t testing.TB, first string) *Contract {
 			pairs = append(pairs, lmq, topic.LMQ(strings.ReplaceAll(f, "chat", first)))
 		}
 	}
-	return parseContract(t, strings.NewReplacer(append(pairs, "chat", first)...).Replace(string(contractJSON)))
+	return parseContract(t, strings.NewReplacer(append(pairs, "chat", first, "gold", first+"-gold")...).Replace(string(contractJSON)))
 }
 
 func parseContract(t testing.TB, text string) *Contract {

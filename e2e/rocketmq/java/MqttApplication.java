@@ -11,6 +11,8 @@ import java.util.Map;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
+import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
@@ -19,6 +21,7 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageAccessor;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.remoting.protocol.RemotingSerializable;
+import org.apache.rocketmq.remoting.protocol.RemotingSysResponseCode;
 
 /**
  * A RocketMQ application in Java that talks with MQTT clients: it publishes to them, and consumes what they publish. Only
@@ -44,6 +47,15 @@ public final class MqttApplication {
     private static PrintStream out;
 
     public static void main(String[] args) throws Exception {
+        try {
+            run(args);
+        } catch (Exception e) {
+            e.printStackTrace();
+            System.exit(1); // the library's threads would keep a process without its main thread
+        }
+    }
+
+    private static void run(String[] args) throws Exception {
         out = new PrintStream(System.out, true, "UTF-8");
         System.setOut(System.err); // the library's logger talks when it starts
         if (args.length == 5 && args[0].equals("consume")) {
@@ -103,10 +115,31 @@ public final class MqttApplication {
             if (line.filters != null && !line.filters.isEmpty()) {
                 m.putUserProperty("INNER_MULTI_DISPATCH", dispatchList(line.filters));
             }
-            SendResult sent = producer.send(m);
+            SendResult sent = send(producer, m);
             out.println(sent.getSendStatus() == SendStatus.SEND_OK ? "ok" : sent.toString());
         }
         producer.shutdown();
+    }
+
+    /** Repeats what a busy broker refused for up to a minute: that is not stored. After a time-out nobody knows; it is thrown. */
+    private static SendResult send(DefaultMQProducer producer, Message m) throws Exception {
+        for (long deadline = System.nanoTime() + 60_000_000_000L; ; Thread.sleep(100)) {
+            try {
+                return producer.send(m);
+            } catch (MQBrokerException e) {
+                if (!isBusy(e) || System.nanoTime() > deadline) {
+                    throw e;
+                }
+            } catch (MQClientException e) {
+                if (!isBusy(e.getCause()) || System.nanoTime() > deadline) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private static boolean isBusy(Throwable e) {
+        return e instanceof MQBrokerException && ((MQBrokerException) e).getResponseCode() == RemotingSysResponseCode.SYSTEM_BUSY;
     }
 
     /** The queues of filters, each once: a name given twice loses the message there. */
