@@ -134,6 +134,7 @@ func TestOrders(t *testing.T) {
 			g, log := launched(t, environ...)
 			finds(t, g, redisCheck, "not reachable")
 			finds(t, g, rocketCheck, "not reachable")
+			says(t, log, "waiting for Redis", "waiting for RocketMQ") // what comes sooner is not mentioned
 			for i, step := range tt.steps {
 				refuses(t, g)
 				step(t, w)
