@@ -65,6 +65,15 @@
 //   - QoS 2, session ends with its connection: the broker is told right behind the PUBLISH, not at PUBREC: what may have
 //     been received goes to nobody else [MQTT-4.8.2-5]. If the instance dies in between, it does.
 //
+// # Point to point
+//
+// With Config.P2P each session reads the queue of its client id too (topic.P2PLMQ), without a subscription: nobody holds it in
+// the registry, senders ask whether the client has a session (see dispatch). It is one more queue with a cursor a broker, kept
+// under topic.OwnFilter, and everything above applies. A pull is held for it while the client is connected, since a RocketMQ
+// application that sends to it tells nobody. A new session begins at the queue's end, asked for before CONNACK and, if the
+// session lasts, kept before CONNACK; one that is resumed goes on where it was. Of a broker that does not answer then the
+// place is found by store time, as for a subscription.
+//
 // # Locks
 //
 // In this order: Session.mu, Hub.mu, queue.mu or share.mu, keeper.mu, those of the walkers, the link, the log and the

@@ -86,7 +86,7 @@ func (c *cursor) hasSeen(key string) bool {
 func (s *Session) wants(sub *subscription, e *Entry) bool {
 	m := e.Message
 	switch {
-	case m == nil || sub == s.self && !s.addressed(m.Topic) || sub != s.self && !topic.Match(sub.Filter, m.Topic):
+	case m == nil || sub.foreign || sub == s.self && !s.addressed(m.Topic) || sub != s.self && !topic.Match(sub.Filter, m.Topic):
 		return false
 	case sub.NoLocal && m.Publisher == s.clientID && m.Publisher != "": // [MQTT-3.8.3-3]
 		return false

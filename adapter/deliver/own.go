@@ -179,6 +179,26 @@ func (s *Session) addressed(name string) bool {
 	return !ok || id == s.clientID
 }
 
+// isForeign reports whether a filter asks for what is sent to another client. SUBSCRIBE refuses these; a session may have
+// one from before.
+func (s *Session) isForeign(filter string) bool {
+	if !s.hub.cfg.P2P {
+		return false
+	}
+	_, inner, _, err := topic.ParseShared(filter)
+	if err != nil {
+		return false
+	}
+	id, private := topic.PrivateTo(inner)
+	return private && id != s.clientID
+}
+
+// foreign reports whether a group is one of what is sent to a client, of before that was refused: it gets nothing.
+func (sh *share) foreign() bool {
+	_, private := topic.PrivateTo(sh.filter)
+	return private && sh.hub.cfg.P2P
+}
+
 // owns reports whether the session's own queue may have the message too.
 func (s *Session) owns(e *Entry) bool {
 	return s.self != nil && strings.Contains(e.Dispatch, s.self.lmq)

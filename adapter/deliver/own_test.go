@@ -237,3 +237,38 @@ func TestOwnQueueWithoutBroker(t *testing.T) {
 		}
 	})
 }
+
+// TestForeignSubscription: a session that subscribed to another client's messages when these were ordinary gets none of them
+// now; nor is a message that expired while the client was away delivered.
+func TestForeignSubscription(t *testing.T) {
+	inWorld(t, Config{}, func(t *testing.T, w *world) {
+		c := w.connect("c")
+		c.subscribe(t, 1, "/p2p/d", "u")
+		c.end()
+		w.start(Config{P2P: true})
+		c = w.instances[2].connect("c", Options{Persistent: true}, w.link())
+		d := w.instances[2].connect("d", Options{Persistent: true}, w.link())
+		w.log.add("a", w.message("/p2p/d", 1, "for d"), []string{topic.P2PLMQ("d")})
+		w.publish("u", 1, "for c")
+		if got := c.drain(w); !slices.Equal(got, []string{"for c"}) {
+			t.Errorf("c got %v", got)
+		}
+		if got := d.drain(w); !slices.Equal(got, []string{"for d"}) {
+			t.Errorf("d got %v", got)
+		}
+		d.end()
+		other := w.message("t/p2p/d", 1, "lasting")
+		short := w.message("t/p2p/d", 1, "too late")
+		for _, m := range []*message.Message{short, other} {
+			m.Properties.HasExpiry, m.Properties.Expiry, m.BornMillis = true, 3600, time.Now().UnixMilli()
+		}
+		short.Properties.Expiry = 1
+		w.log.add("a", short, []string{topic.P2PLMQ("d")})
+		w.log.add("a", other, []string{topic.P2PLMQ("d")})
+		time.Sleep(time.Minute)
+		d = w.instances[2].connect("d", Options{Persistent: true}, w.link())
+		if got := d.drain(w); !slices.Equal(got, []string{"lasting"}) {
+			t.Errorf("d got %v", got)
+		}
+	})
+}

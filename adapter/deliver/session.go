@@ -79,7 +79,9 @@ func (s *Session) attach(st session.State, own ownQueue) {
 	s.self = own.sub
 	s.out.restore(s, st)
 	for _, sub := range st.Subscriptions {
-		s.index(newSubscription(sub))
+		resumed := newSubscription(sub)
+		resumed.foreign = s.isForeign(sub.Filter)
+		s.index(resumed)
 	}
 	for _, c := range st.Cursors {
 		if sub := s.named(c.Filter); sub != nil {

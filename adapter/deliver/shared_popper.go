@@ -160,7 +160,7 @@ func (p *popper) hand(life registry.Life, m Popped) *claim {
 func (sh *share) belongs(life registry.Life, broker string, e *Entry) bool {
 	m := e.Message
 	switch {
-	case m == nil || !topic.Match(sh.filter, m.Topic):
+	case m == nil || sh.foreign() || !topic.Match(sh.filter, m.Topic):
 		return false
 	case e.StoreMillis < life.Since-clockSkew && !slices.Contains(life.Brokers, broker):
 		return false

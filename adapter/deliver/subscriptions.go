@@ -9,6 +9,7 @@ import (
 // subscription is one subscription of a live session. Protected by Session.mu.
 type subscription struct {
 	session.Subscription
+	foreign bool    // of before P2P was on, to what is sent to another client: gets nothing
 	lmq     string  // "" if it is shared: its group reads
 	member  *member // of its group, if it is shared
 	cursors []*cursor
