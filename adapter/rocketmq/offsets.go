@@ -79,11 +79,20 @@ feed:
 	return out, nil
 }
 
+// MaxQueueOffset is MaxOffset for a queue of an ordinary topic.
+func (c *Client) MaxQueueOffset(ctx context.Context, q Queue) (int64, error) {
+	return c.queueOffset(ctx, remoting.GetMaxOffset, q)
+}
+
 func (c *Client) offset(ctx context.Context, code int32, l LMQ) (int64, error) {
-	answer, err := c.insist(ctx, l.Broker, remoting.NewRequest(code, map[string]string{"topic": l.Name, "queueId": "0"}, nil),
+	return c.queueOffset(ctx, code, Queue{Broker: l.Broker, Topic: l.Name})
+}
+
+func (c *Client) queueOffset(ctx context.Context, code int32, q Queue) (int64, error) {
+	answer, err := c.insist(ctx, q.Broker, remoting.NewRequest(code, map[string]string{"topic": q.Topic, "queueId": strconv.Itoa(q.ID)}, nil),
 		func(a *remoting.Command) bool { return a.Code == remoting.Success && hasOffset(a) })
 	if err != nil {
-		return 0, fmt.Errorf("offset of %s at %s: %w", l.Name, l.Broker, err)
+		return 0, fmt.Errorf("offset of %s at %s: %w", q.Topic, q.Broker, err)
 	}
 	v, _ := strconv.ParseInt(answer.Ext["offset"], 10, 64)
 	return v, nil

@@ -72,35 +72,54 @@ func (c *Client) Pull(ctx context.Context, l LMQ, offset int64, limit int) (Pull
 	if limit <= 0 || limit > MaxPull {
 		limit = MaxPull
 	}
-	s := c.cluster.link(l.Broker).pullSlot(l.Name)
+	return c.pull(ctx, c.pullRequest(l, offset, limit, 0))
+}
+
+// PullQueue reads like Pull from a queue of an ordinary topic. If there is nothing new the broker holds the pull for up to wait,
+// at most 30 s.
+func (c *Client) PullQueue(ctx context.Context, q Queue, offset int64, limit int, wait time.Duration) (PullResult, error) {
+	if limit <= 0 || limit > MaxPull {
+		limit = MaxPull
+	}
+	r := c.pullRequest(LMQ{Broker: q.Broker, Name: q.Topic}, offset, limit, min(wait, maxHold))
+	r.QueueID = int32(q.ID)
+	return c.pull(ctx, r)
+}
+
+// maxHold is the longest that PullQueue has a broker hold a pull.
+const maxHold = 30 * time.Second
+
+func (c *Client) pull(ctx context.Context, p *remoting.PullRequest) (PullResult, error) {
+	s := c.cluster.link(p.Broker).pullSlot(p.Topic)
 	conn, err := s.wait(ctx)
 	if err != nil {
-		return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, err)
+		return PullResult{}, fmt.Errorf("pull %s at %s: %w", p.Topic, p.Broker, err)
 	}
-	boot := c.Boot(l.Broker) // with the connection in hand: never an earlier one's
+	boot := c.Boot(p.Broker) // with the connection in hand: never an earlier one's
 	type outcome struct {
 		answer *remoting.Command
 		err    error
 	}
 	began := time.Now()
 	done := make(chan outcome, 1)
-	conn.GoPull(c.pullRequest(l, offset, limit, 0), pullTimeout, func(a *remoting.Command, err error) { done <- outcome{a, err} })
+	timeout := pullTimeout + time.Duration(p.SuspendMillis)*time.Millisecond
+	conn.GoPull(p, timeout, func(a *remoting.Command, err error) { done <- outcome{a, err} })
 	select {
 	case o := <-done:
 		c.metrics.pullSeconds.Observe(time.Since(began).Seconds())
 		if o.err != nil {
 			c.metrics.answers.WithLabelValues("error").Inc()
-			return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, o.err)
+			return PullResult{}, fmt.Errorf("pull %s at %s: %w", p.Topic, p.Broker, o.err)
 		}
-		r, err := parsePull(o.answer, l.Name, offset)
+		r, err := parsePull(o.answer, p.Topic, p.Offset)
 		if err != nil {
-			return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, err)
+			return PullResult{}, fmt.Errorf("pull %s at %s: %w", p.Topic, p.Broker, err)
 		}
 		c.metrics.answers.WithLabelValues(r.Status.String()).Inc()
 		r.Boot = boot
 		return r, nil
 	case <-ctx.Done():
-		return PullResult{}, fmt.Errorf("pull %s at %s: %w", l.Name, l.Broker, context.Cause(ctx))
+		return PullResult{}, fmt.Errorf("pull %s at %s: %w", p.Topic, p.Broker, context.Cause(ctx))
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"path"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lmqgate/adapter/relay"
 )
 
 // must notes the value of the variable as not accepted unless ok, or unless it has a problem already.
@@ -50,7 +53,24 @@ func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 		wrong.must(set, "FIRST_TOPICS", topicName.MatchString(first))
 	}
 	wrong.must(set, "FALLBACK_TOPIC", topicName.MatchString(c.FallbackTopic))
+	c.checkRelay(set, wrong)
 	wrong.must(set, "ROCKETMQ_PRODUCER", c.RocketMQProducer == "direct" || c.RocketMQProducer == "client-go")
+}
+
+// checkRelay reads RELAY_TOPICS.
+func (c *Config) checkRelay(set map[string]string, wrong *Problems) {
+	wrong.must(set, "RELAY_FROM", c.RelayFrom == "end" || c.RelayFrom == "beginning")
+	for _, s := range c.RelayTopics {
+		rule, err := relay.ParseRule(s)
+		if err == nil && slices.ContainsFunc(c.Relay, func(r relay.Rule) bool { return r.Topic == rule.Topic }) {
+			err = fmt.Errorf("%q is named twice", rule.Topic)
+		}
+		if err != nil {
+			wrong.add("RELAY_TOPICS", "%v; give %s", err, accepts("RELAY_TOPICS"))
+			return
+		}
+		c.Relay = append(c.Relay, rule)
+	}
 }
 
 func (c *Config) checkLimits(set map[string]string, wrong *Problems) {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"lmqgate/adapter/relay"
 	"lmqgate/meta/access"
 )
 
@@ -78,6 +79,9 @@ type Config struct {
 	TickToken      Secret        `env:"TICK_TOKEN"` // "": POST /v1/tick is off, or open when embedded
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
+	RelayTopics    []string      `env:"RELAY_TOPICS"` // rules of package relay
+	RelayFrom      string        `env:"RELAY_FROM" envDefault:"end"`
+	Relay          []relay.Rule  `env:"-"` // RelayTopics, read
 	AllowEmbedded  bool          `env:"ALLOW_EMBEDDED" envDefault:"false"`
 	ProxyProtocol  bool          `env:"PROXY_PROTOCOL" envDefault:"false"`
 

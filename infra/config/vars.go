@@ -284,6 +284,17 @@ var vars = []Var{
 		Accepts: acceptsBool,
 	},
 	{
+		Name: "RELAY_TOPICS", Default: "none",
+		Meaning: "RocketMQ topics of producers that know nothing of MQTT, whose messages are published to MQTT clients: comma list of `topic`, which appears as `relay/<topic>`, " +
+			"or `topic=a/pattern` with `{topic}`, `{tag}`, `{key}` and `{property:NAME}`",
+		Accepts: "a comma list such as orders,alarms=plant/{tag}",
+	},
+	{
+		Name:    "RELAY_FROM",
+		Meaning: "where relaying of a queue begins that was never relayed: `end` or `beginning`",
+		Accepts: "end or beginning",
+	},
+	{
 		Name:    "ALLOW_EMBEDDED",
 		Meaning: "start with embedded servers where that loses data: on Cloud Run and ECS, or with one real server only",
 		Accepts: acceptsBool,

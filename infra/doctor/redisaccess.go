@@ -26,7 +26,7 @@ var permissionsSource string
 const redisRights = "ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)"
 
 // families are how keys begin, behind the prefix: a user of an ACL may be given some of them only.
-var families = []string{"s:", "reg:", "ret:", "inst:", "seed:"}
+var families = []string{"s:", "reg:", "ret:", "inst:", "seed:", "lease:"}
 
 // tryRedis does what the gateway does, on keys of its own that live for a minute at most: scripts with all their commands on
 // each family of keys, the commands outside scripts, and both ends of a channel.

@@ -166,6 +166,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 		g.loop(func() { g.compat.Run(loops) })
 	}
 	g.loop(func() { g.openStatus().Run(loops) })
+	if len(g.cfg.Relay) > 0 {
+		g.loop(func() { g.openRelay().Run(loops) })
+	}
 	g.warmUp(ctx)
 	g.serve()
 	g.announce()

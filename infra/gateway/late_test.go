@@ -273,7 +273,7 @@ func TestAddressMoves(t *testing.T) {
 	names := newNames(t)
 	redis, mq := miniredis.RunT(t), minimq.Run(t)
 	redisRelay, mqRelay := relayed(t, "127.0.0.2:0", redis.Addr()), relayed(t, "127.0.0.2:0", mq.Addr())
-	port := func(r *relay) string { _, p, _ := net.SplitHostPort(r.addr()); return p }
+	port := func(r *forwarder) string { _, p, _ := net.SplitHostPort(r.addr()); return p }
 	relayed(t, "127.0.0.4:"+port(redisRelay), redis.Addr())
 	g, _ := launched(t, env("REDIS_URL", "redis://redis.moves.test:"+port(redisRelay)), env("NAMESRV_ADDR", "mq.moves.test:"+port(mqRelay)))
 	finds(t, g, redisCheck, "not reachable") // no such name

@@ -50,7 +50,7 @@ func (g *Gateway) countRetained(ctx context.Context) (int64, error) {
 //go:generate go run ./metricstable ../telemetry/METRICS.md
 
 // Everything is the environment of a gateway that has every metric there is, on free ports.
-var Everything = []string{"PORT=0", "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=127.0.0.1:0", "PRESENCE_EVENTS=true", "LMQ_KV_COMPAT=true", "METRICS_ADDR=main"}
+var Everything = []string{"PORT=0", "BIND_ADDR=127.0.0.1", "MQTT_TCP_ADDR=127.0.0.1:0", "PRESENCE_EVENTS=true", "LMQ_KV_COMPAT=true", "RELAY_TOPICS=orders", "METRICS_ADDR=main"}
 
 // Metrics lists what the instance measures. For METRICS.md; call it after Start.
 func (g *Gateway) Metrics() []telemetry.Metric { return g.reg.Metrics() }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// relay forwards TCP connections to a server; it can be told not to, or to say nothing.
-type relay struct {
+// forwarder forwards TCP connections to a server; it can be told not to, or to say nothing.
+type forwarder struct {
 	t      *testing.T
 	listen net.Listener
 	work   sync.WaitGroup
@@ -19,23 +19,23 @@ type relay struct {
 	closed bool
 }
 
-// relayed starts a relay to target, which ends with the test.
-func relayed(t *testing.T, addr, target string) *relay {
+// relayed starts a forwarder to target, which ends with the test.
+func relayed(t *testing.T, addr, target string) *forwarder {
 	t.Helper()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{t: t, listen: ln, target: target, links: map[net.Conn]struct{}{}}
+	r := &forwarder{t: t, listen: ln, target: target, links: map[net.Conn]struct{}{}}
 	r.work.Go(r.accept)
 	t.Cleanup(r.stop)
 	return r
 }
 
-func (r *relay) addr() string { return r.listen.Addr().String() }
+func (r *forwarder) addr() string { return r.listen.Addr().String() }
 
 // to ends all connections and serves new ones from another target.
-func (r *relay) to(target string) {
+func (r *forwarder) to(target string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.target = target
@@ -44,7 +44,7 @@ func (r *relay) to(target string) {
 	}
 }
 
-func (r *relay) stop() {
+func (r *forwarder) stop() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *relay) stop() {
 	r.work.Wait()
 }
 
-func (r *relay) accept() {
+func (r *forwarder) accept() {
 	for {
 		c, err := r.listen.Accept()
 		if err != nil {
@@ -63,7 +63,7 @@ func (r *relay) accept() {
 	}
 }
 
-func (r *relay) serve(c net.Conn) {
+func (r *forwarder) serve(c net.Conn) {
 	target, ok := r.enter(c)
 	defer r.leave(c)
 	if !ok {
@@ -85,7 +85,7 @@ func (r *relay) serve(c net.Conn) {
 	_, _ = io.Copy(c, s)
 }
 
-func (r *relay) enter(c net.Conn) (target string, ok bool) {
+func (r *forwarder) enter(c net.Conn) (target string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -95,7 +95,7 @@ func (r *relay) enter(c net.Conn) (target string, ok bool) {
 	return r.target, true
 }
 
-func (r *relay) leave(c net.Conn) {
+func (r *forwarder) leave(c net.Conn) {
 	_ = c.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
