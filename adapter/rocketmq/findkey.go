@@ -97,7 +97,21 @@ func (c *Client) tryCanary(ctx context.Context, broker, lmq string) (string, err
 			return "", context.Cause(ctx)
 		}
 	}
-	return "", fmt.Errorf("topic %s has no queue at %s: %w", c.cfg.CanaryTopic, broker, ErrNoTopic)
+	return "", c.plantCanary(ctx, broker)
+}
+
+// plantCanary makes the canaries' topic at a broker that does not have it because it was away when the topic was made. The
+// error is there in any case: no canary was sent.
+func (c *Client) plantCanary(ctx context.Context, broker string) error {
+	missing := fmt.Errorf("topic %s has no queue at %s: %w", c.cfg.CanaryTopic, broker, ErrNoTopic)
+	if !c.cfg.TopicAutoCreate {
+		return missing
+	}
+	if err := c.topics.createAt(ctx, c.cfg.CanaryTopic, broker); err != nil {
+		return errors.Join(missing, err)
+	}
+	c.topics.forget(c.cfg.CanaryTopic)
+	return missing
 }
 
 // queryKey asks the broker's index once.

@@ -248,22 +248,57 @@ func (t *topics) create(ctx context.Context, topic string) error {
 	if full {
 		return fmt.Errorf("topic %s: %d topics created already: %w", topic, t.c.cfg.MaxTopics, ErrNoTopic)
 	}
-	brokers := t.c.Brokers()
-	if len(brokers) == 0 {
-		return fmt.Errorf("create topic %s: no broker known: %w", topic, ErrNoBroker)
-	}
-	n := strconv.Itoa(t.c.cfg.TopicQueues)
-	for _, b := range brokers {
-		cmd := remoting.NewRequest(remoting.UpdateAndCreateTopic, map[string]string{
-			"topic": topic, "defaultTopic": "TBW102", "readQueueNums": n, "writeQueueNums": n,
-			"perm": strconv.Itoa(remoting.PermRead | remoting.PermWrite), "topicFilterType": "SINGLE_TAG",
-			"topicSysFlag": "0", "order": "false",
-		}, nil)
-		if _, err := t.c.insist(ctx, b.Name, cmd, func(a *remoting.Command) bool { return a.Code == remoting.Success }); err != nil {
-			return fmt.Errorf("create topic %s at %s: %w", topic, b.Name, err)
-		}
+	n, err := t.createAtAll(ctx, topic)
+	if n == 0 {
+		t.mu.Lock()
+		t.created--
+		t.mu.Unlock()
+		return err
 	}
 	t.c.metrics.topics.Inc()
-	t.c.cfg.Logger.Info("topic created", "topic", topic, "brokers", len(brokers))
+	t.c.cfg.Logger.Info("topic created", "topic", topic, "brokers", n)
+	return nil
+}
+
+// others is how long the creation of a topic waits for further brokers once one has it: one that is away does not hold it up.
+const others = time.Second
+
+// createAtAll creates a topic on all brokers at once, and returns on how many it is there; with none there is an error.
+func (t *topics) createAtAll(ctx context.Context, topic string) (int, error) {
+	brokers := t.c.Brokers()
+	if len(brokers) == 0 {
+		return 0, fmt.Errorf("create topic %s: no broker known: %w", topic, ErrNoBroker)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan error, len(brokers))
+	for _, b := range brokers {
+		t.c.wg.Go(func() { answers <- t.createAt(ctx, topic, b.Name) })
+	}
+	n, errs := 0, []error(nil)
+	for range brokers {
+		err := <-answers
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if n++; n == 1 {
+			enough := time.AfterFunc(others, cancel)
+			defer enough.Stop()
+		}
+	}
+	return n, errors.Join(errs...)
+}
+
+func (t *topics) createAt(ctx context.Context, topic, broker string) error {
+	n := strconv.Itoa(t.c.cfg.TopicQueues)
+	cmd := remoting.NewRequest(remoting.UpdateAndCreateTopic, map[string]string{
+		"topic": topic, "defaultTopic": "TBW102", "readQueueNums": n, "writeQueueNums": n,
+		"perm": strconv.Itoa(remoting.PermRead | remoting.PermWrite), "topicFilterType": "SINGLE_TAG",
+		"topicSysFlag": "0", "order": "false",
+	}, nil)
+	if _, err := t.c.insist(ctx, broker, cmd, func(a *remoting.Command) bool { return a.Code == remoting.Success }); err != nil {
+		return fmt.Errorf("create topic %s at %s: %w", topic, broker, err)
+	}
 	return nil
 }
