@@ -113,7 +113,7 @@ func (c *adminCommand) open(ctx context.Context, lags bool, fn func(context.Cont
 	}
 	if lags && !cfg.EmbeddedRocketMQ {
 		log, err := rocketmq.New(rocketmq.Config{
-			NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), DirectSend: true,
+			NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), TLS: cfg.RocketMQTLSConfig, DirectSend: true,
 		})
 		if err != nil {
 			return err

@@ -53,6 +53,7 @@ func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 		wrong.must(set, "FIRST_TOPICS", topicName.MatchString(first))
 	}
 	wrong.must(set, "FALLBACK_TOPIC", topicName.MatchString(c.FallbackTopic))
+	c.checkRocketMQTLS(set, wrong)
 	c.checkRelay(set, wrong)
 	wrong.must(set, "ROCKETMQ_PRODUCER", c.RocketMQProducer == "direct" || c.RocketMQProducer == "client-go")
 }

@@ -6,6 +6,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -32,10 +33,18 @@ type Config struct {
 	NameServers       []string `env:"NAMESRV_ADDR"` // empty: minimq, in this process
 	RocketMQAccessKey string   `env:"ROCKETMQ_ACCESS_KEY"`
 	RocketMQSecretKey Secret   `env:"ROCKETMQ_SECRET_KEY"`
-	FirstTopics       []string `env:"FIRST_TOPICS"` // empty: any valid name
-	FallbackTopic     string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
-	TopicAutoCreate   bool     `env:"TOPIC_AUTO_CREATE" envDefault:"true"`
-	RocketMQProducer  string   `env:"ROCKETMQ_PRODUCER" envDefault:"direct"` // "direct" or "client-go"
+
+	RocketMQTLS        bool        `env:"ROCKETMQ_TLS" envDefault:"false"`
+	RocketMQCAFile     string      `env:"ROCKETMQ_CA_FILE"`
+	RocketMQServerName string      `env:"ROCKETMQ_TLS_SERVER_NAME"`
+	RocketMQCertFile   string      `env:"ROCKETMQ_CERT_FILE"`
+	RocketMQKeyFile    string      `env:"ROCKETMQ_KEY_FILE"`
+	RocketMQTLSConfig  *tls.Config `env:"-"` // nil: no TLS
+
+	FirstTopics      []string `env:"FIRST_TOPICS"` // empty: any valid name
+	FallbackTopic    string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
+	TopicAutoCreate  bool     `env:"TOPIC_AUTO_CREATE" envDefault:"true"`
+	RocketMQProducer string   `env:"ROCKETMQ_PRODUCER" envDefault:"direct"` // "direct" or "client-go"
 
 	RedisURL            Secret `env:"REDIS_URL"` // empty: miniredis, in this process
 	RedisCluster        bool   `env:"REDIS_CLUSTER" envDefault:"false"`

@@ -78,6 +78,31 @@ var vars = []Var{
 		Accepts: "a secret key, together with ROCKETMQ_ACCESS_KEY",
 	},
 	{
+		Name:    "ROCKETMQ_TLS",
+		Meaning: "speak TLS with name servers and brokers",
+		Accepts: acceptsBool,
+	},
+	{
+		Name: "ROCKETMQ_CA_FILE", Default: "system authorities",
+		Meaning: "PEM file of the authorities that signed their certificates",
+		Accepts: "a readable PEM file",
+	},
+	{
+		Name: "ROCKETMQ_TLS_SERVER_NAME", Default: "the host of each address",
+		Meaning: "name that their certificates are checked for: brokers mostly announce IP addresses",
+		Accepts: "a host name",
+	},
+	{
+		Name: "ROCKETMQ_CERT_FILE", Default: "none",
+		Meaning: "PEM file of the gateway's own certificate, with `ROCKETMQ_KEY_FILE`, for brokers that ask for one",
+		Accepts: "a readable PEM file",
+	},
+	{
+		Name: "ROCKETMQ_KEY_FILE", Default: "none",
+		Meaning: "PEM file of its key",
+		Accepts: "a readable PEM file",
+	},
+	{
 		Name: "FIRST_TOPICS", Default: "any valid name", Java: "`LMQ/ALL_FIRST_TOPICS` in the name server",
 		Meaning: "first levels that have a RocketMQ topic of their own, comma list; others go to `FALLBACK_TOPIC`",
 		Accepts: "a comma list of names of 1 to 127 letters, digits, _ or -",

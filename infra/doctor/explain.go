@@ -37,13 +37,17 @@ var redisHints = []hint{
 // ExplainRedis says what an error of Redis means: in public words, without addresses, and for the operator which variable is
 // concerned and what can be done.
 func ExplainRedis(err error) (public, remedy string) {
-	return explain(err, "REDIS_URL", "Redis", redisHints)
+	return explain(err, target{
+		variable: "REDIS_URL", peer: "Redis", hints: redisHints, authorities: "REDIS_CA_FILE",
+		name: "the certificate is for another name than the host in REDIS_URL", plain: "write redis:// for rediss:// in REDIS_URL",
+	})
 }
 
 // rocketHints are answers of RocketMQ, or of our client.
 var rocketHints = []hint{
 	{"knows no broker", "no broker", "the name server of NAMESRV_ADDR answers but no broker has told it of itself: start one with namesrvAddr in broker.conf"},
 	{"broker busy", "busy", "the broker refuses work; look at its load and its disk"},
+	{"is not found", "login refused", "RocketMQ knows no such user: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
 	{"accesskey", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
 	{"signature", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
 }
@@ -54,16 +58,47 @@ func ExplainRocketMQ(err error) (public, remedy string) {
 		return "does not index", "a broker acknowledges messages that nobody can read: " + lmqRemedy +
 			", if they are not set; else look at its log for errors of the reput or dispatch service (lmqgate doctor says which)"
 	}
-	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
+	if !isTLS(err) && !isLogin(err) && strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
 		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +
 			"brokerIP1 in its broker.conf an address that can be reached from here?"
 	}
-	return explain(err, "NAMESRV_ADDR", "the name server", rocketHints)
+	return explain(err, target{
+		variable: "NAMESRV_ADDR", peer: "the name server", hints: rocketHints, authorities: "ROCKETMQ_CA_FILE",
+		name:  "the certificate is for another name than the address: say in ROCKETMQ_TLS_SERVER_NAME which name it is for (brokers mostly announce IP addresses)",
+		plain: "leave ROCKETMQ_TLS out, or switch TLS on there (tls.server.mode=permissive)",
+	})
+}
+
+// isTLS reports whether TLS is what fails.
+func isTLS(err error) bool {
+	var (
+		unknown x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		host    x509.HostnameError
+		noTLS   tls.RecordHeaderError
+	)
+	return errors.As(err, &unknown) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &noTLS)
+}
+
+// isLogin reports whether a broker refuses the keys.
+func isLogin(err error) bool {
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "accesskey") || strings.Contains(text, "signature") || strings.Contains(text, "is not found")
+}
+
+// target is what an error is explained for.
+type target struct {
+	variable, peer string
+	hints          []hint
+	authorities    string // the variable that names the authorities' file
+	name           string // what to do about a certificate for another name
+	plain          string // what to do where no TLS is spoken
 }
 
 // explain says what an error means that came of dialing what a variable names, or of its answer.
-func explain(err error, variable, peer string, hints []hint) (public, remedy string) {
-	for _, h := range hints {
+func explain(err error, to target) (public, remedy string) {
+	variable, peer := to.variable, to.peer
+	for _, h := range to.hints {
 		if strings.Contains(strings.ToLower(err.Error()), strings.ToLower(h.text)) {
 			return h.public, h.remedy
 		}
@@ -84,13 +119,13 @@ func explain(err error, variable, peer string, hints []hint) (public, remedy str
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "not reachable", "nothing listens at the address in " + variable + "; check it, and whether " + peer + " runs"
 	case errors.As(err, &unknown):
-		return "certificate not accepted", "the certificate is signed by an unknown authority: name its PEM file in REDIS_CA_FILE"
+		return "certificate not accepted", "the certificate is signed by an unknown authority: name its PEM file in " + to.authorities
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "certificate not accepted", "the certificate is not valid now: check its dates and the clock of this machine"
 	case errors.As(err, &host):
-		return "certificate not accepted", "the certificate is for another name than the host in " + variable
+		return "certificate not accepted", to.name
 	case errors.As(err, &noTLS):
-		return "no TLS", peer + " speaks no TLS there; write redis:// for rediss:// in " + variable
+		return "no TLS", peer + " speaks no TLS there; " + to.plain
 	case isTimeout:
 		return "no answer", "no answer from the address in " + variable + "; check it, firewalls and network rules between (the first connection on Cloud Run may take a minute)"
 	case closed:

@@ -51,11 +51,11 @@ func request(ctx context.Context, c caller, code int32, ext map[string]string) (
 // rocketConfig is how the gateway reaches RocketMQ.
 func rocketConfig(cfg *config.Config) (rocketmq.Config, remoting.DialConfig) {
 	c := rocketmq.Config{
-		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(),
+		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), TLS: cfg.RocketMQTLSConfig,
 		TopicAutoCreate: cfg.TopicAutoCreate, CanaryTopic: cfg.FallbackTopic, DirectSend: true,
 		InstanceID: "doctor-" + strings.ToLower(rand.Text()[:10]),
 	}
-	return c, remoting.DialConfig{Credentials: remoting.Credentials{AccessKey: c.AccessKey, SecretKey: c.SecretKey}}
+	return c, remoting.DialConfig{Credentials: remoting.Credentials{AccessKey: c.AccessKey, SecretKey: c.SecretKey}, TLS: c.TLS}
 }
 
 // examineRocket asks the name servers, the brokers that they name, for the topics, and sends a message through each broker.

@@ -76,7 +76,7 @@ func (g *Gateway) openRocket() error {
 		servers = []string{g.embedded.mq.Addr()}
 	}
 	c, err := rocketmq.New(rocketmq.Config{
-		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(),
+		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(), TLS: g.cfg.RocketMQTLSConfig,
 		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic, MaxInFlight: 32768, CanaryEvery: canaryEvery,
 		DirectSend: g.cfg.RocketMQProducer == "direct",
 		Logger:     g.log, Registerer: g.reg,

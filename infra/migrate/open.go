@@ -39,7 +39,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*rocketmq.C
 		return nil, nil, nil, errors.Join(fmt.Errorf("connect to redis: %w", err), raw.Close())
 	}
 	c, err := rocketmq.New(rocketmq.Config{
-		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(),
+		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), TLS: cfg.RocketMQTLSConfig,
 		InstanceID: "lmqgate-migrate", DirectSend: true, Logger: log,
 	})
 	if err != nil {
