@@ -39,7 +39,7 @@ type Config struct {
 	RocketMQServerName string      `env:"ROCKETMQ_TLS_SERVER_NAME"`
 	RocketMQCertFile   string      `env:"ROCKETMQ_CERT_FILE"`
 	RocketMQKeyFile    string      `env:"ROCKETMQ_KEY_FILE"`
-	RocketMQTLSConfig  *tls.Config `env:"-"` // nil: no TLS
+	RocketMQTLSConfig  *tls.Config `env:"-" json:"-"` // nil: no TLS
 
 	FirstTopics      []string `env:"FIRST_TOPICS"` // empty: any valid name
 	FallbackTopic    string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
