@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 )
 
 // Errors of verification.
@@ -43,7 +44,10 @@ func (l *Login) LogValue() slog.Value {
 // Identity is a client as the verifier knows it.
 type Identity struct {
 	Username string
-	Method   string // which verifier accepted: MethodAnonymous, "hmac", "scram", ...
+	Method   string    // which verifier accepted: MethodAnonymous, "hmac", "scram", "jwt", "http", "mtls"
+	Tenant   string    // whose topic space the client lives in; "" is the space of everybody without a tenant
+	Expires  time.Time // when the credentials end and with them the connection; zero: never
+	Rules    []Rule    // of this identity alone; they are asked before those of everybody
 }
 
 // MethodAnonymous is the Method of an identity whose user name is what the client claims, and nothing more.
@@ -62,6 +66,7 @@ type Action byte
 const (
 	Publish   Action = iota // to a topic name, wills included
 	Subscribe               // to a topic filter; of a shared subscription the filter without $share and group
+	Retain                  // to publish a message that is kept for the topic; asked in addition to Publish
 )
 
 // Authorizer says what an identity may do. Implementations are safe for concurrent use and do not block.

@@ -1,0 +1,95 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"lmqgate/meta/access"
+)
+
+// ClientIDHeader names the MQTT client id that a caller wants to be seen as, for methods of authentication that bind one
+// (the HMAC of RocketMQ MQTT, claims of a token).
+const ClientIDHeader = "X-Mqtt-Client-Id"
+
+// verifyTime bounds one verification.
+const verifyTime = 5 * time.Second
+
+// Guard finds out who calls and what they may do, by the chain and the rules that MQTT clients have. Safe for concurrent
+// use.
+type Guard struct {
+	Verifier access.Verifier
+	Access   access.Authorizer // nil: everything is allowed
+	// Address tells the caller's real address behind proxies; nil: that of the connection.
+	Address func(r *http.Request) netip.Addr
+}
+
+// Caller is who calls.
+type Caller struct {
+	access.Identity
+	ClientID string
+	Address  netip.Addr
+
+	access access.Authorizer
+}
+
+// May reports whether the caller is allowed something.
+func (c *Caller) May(a access.Action, topic string) bool {
+	return c.access == nil || c.access.Allowed(c.Identity, c.ClientID, a, topic)
+}
+
+// Caller verifies a request: a bearer token (which is the password of a login without user name), or Basic with user name
+// and password. The error is a *Problem; challenge it with WriteChallenge.
+func (g *Guard) Caller(r *http.Request) (*Caller, error) {
+	l := &access.Login{ClientID: r.Header.Get(ClientIDHeader), Transport: "http", Address: g.address(r), Header: r.Header}
+	scheme, said, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case scheme == "":
+	case strings.EqualFold(scheme, "Bearer"):
+		l.HasPassword, l.Password = true, []byte(strings.TrimSpace(said))
+	case strings.EqualFold(scheme, "Basic"):
+		name, password, ok := r.BasicAuth()
+		if !ok {
+			return nil, unauthorized("the Authorization header is malformed")
+		}
+		l.HasUsername, l.Username, l.HasPassword, l.Password = true, name, true, []byte(password)
+	default:
+		return nil, unauthorized("say Authorization: Bearer or Basic")
+	}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		l.Certificate = r.TLS.VerifiedChains[0]
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), verifyTime)
+	defer cancel()
+	id, err := g.Verifier.Verify(ctx, l)
+	switch {
+	case errors.Is(err, access.ErrDenied):
+		return nil, unauthorized("the credentials were refused")
+	case err != nil:
+		return nil, Later(http.StatusServiceUnavailable, 5, "authentication is unavailable, try again")
+	}
+	return &Caller{Identity: id, ClientID: l.ClientID, Address: l.Address, access: g.Access}, nil
+}
+
+func unauthorized(detail string) *Problem { return Refuse(http.StatusUnauthorized, "%s", detail) }
+
+// Challenge answers with the problem in err, with WWW-Authenticate where it is one of missing or wrong credentials.
+func Challenge(w http.ResponseWriter, err error) {
+	var p *Problem
+	if errors.As(err, &p) && p.Status == http.StatusUnauthorized {
+		w.Header().Add("WWW-Authenticate", `Bearer realm="lmqgate"`)
+		w.Header().Add("WWW-Authenticate", `Basic realm="lmqgate", charset="UTF-8"`)
+	}
+	Fail(w, err)
+}
+
+func (g *Guard) address(r *http.Request) netip.Addr {
+	if g.Address != nil {
+		return g.Address(r)
+	}
+	at, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return at.Addr().Unmap()
+}
