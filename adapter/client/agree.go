@@ -20,11 +20,14 @@ func (c *client) agree(p *packet.Connect) {
 	default:
 		c.expiry = min(time.Duration(p.Properties.SessionExpiry)*time.Second, most)
 	}
-	c.lasting = p.Properties.SessionExpiry > 0
 	alive := time.Duration(p.KeepAlive) * time.Second
 	if p.Version == packet.V5 {
 		alive = min(alive, c.srv.cfg.KeepAliveMax) // Server Keep Alive says so [MQTT-3.2.2-21]
 	}
+	if c.inside != nil { // it is this process: it does not fall silent, and whoever it reads for knows how long it is wanted
+		c.expiry, alive = min(time.Duration(p.Properties.SessionExpiry)*time.Second, session.Never), 0
+	}
+	c.lasting = p.Properties.SessionExpiry > 0
 	c.patience = int64(alive) * 3 / 2 // [MQTT-3.1.2-22]
 	c.seen.Store(busy)
 	if age := c.srv.cfg.MaxAge; age > 0 { // those that came together do not go together

@@ -13,10 +13,11 @@ import (
 
 // client is one connection. Fields without a note are set before the session is attached and not changed after.
 type client struct {
-	srv  *Server
-	conn Conn
-	dec  *packet.Decoder // the reading goroutine's
-	out  output
+	srv    *Server
+	conn   Conn
+	inside Insider         // conn, if it is one
+	dec    *packet.Decoder // the reading goroutine's
+	out    output
 
 	id        string
 	user      string        // whom it was authenticated as
@@ -84,6 +85,7 @@ func (s *Server) Serve(conn Conn) {
 //go:noinline
 func (s *Server) newClient(conn Conn) *client {
 	c := &client{srv: s, conn: conn, number: s.conns.Add(1)}
+	c.inside, _ = conn.(Insider)
 	c.dec = packet.NewDecoder((*reader)(c), min(s.cfg.MaxPacketSize, mostConnect))
 	c.out.c = c
 	return c

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
@@ -157,6 +158,8 @@ func (c *client) acceptable(p *packet.Connect) error {
 	switch {
 	case refused != packet.Success:
 		return reject(refused, "%s", why)
+	case c.inside == nil && (strings.HasPrefix(c.id, StreamIDs) || strings.HasPrefix(c.id, PushIDs)):
+		return reject(packet.ClientIdentifierNotValid, "client ids that begin with %s and %s are the gateway's own", StreamIDs, PushIDs)
 	case c.srv.draining.Load():
 		return errDraining
 	case !c.srv.deps.Lease.Valid():
@@ -210,9 +213,12 @@ func (c *client) arrive() error {
 func (c *client) begin(p *packet.Connect, st session.State) (attach func(Link) Delivery) {
 	deps := &c.srv.deps
 	c.writer = deps.Committer.Writer(c.id, c.epoch, c.lost)
-	return deps.Deliver.Begin(st, AttachOptions{
-		Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum),
-	}, c.writer)
+	o := AttachOptions{Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum)}
+	if c.inside != nil {
+		c.inside.Resume(&st, c.maySubscribe)
+		o.Persistent, o.Take = c.inside.Lasts(), c.inside.Take
+	}
+	return deps.Deliver.Begin(st, o, c.writer)
 }
 
 // attach starts serving the session.
@@ -222,6 +228,9 @@ func (c *client) attach(attach func(Link) Delivery, st session.State) {
 	c.writer.Add((*source)(c))
 	c.delivery = attach(c)
 	c.attached.Store(true)
+	if c.inside != nil {
+		c.inside.Attached(c.wake)
+	}
 	c.delivery.Wake()
 	c.lose(0)
 	c.through()

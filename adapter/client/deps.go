@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"lmqgate/adapter/packet"
+	"lmqgate/meta/access"
+	"lmqgate/meta/message"
 	"lmqgate/meta/session"
 )
 
@@ -67,8 +69,33 @@ type Deliverer interface {
 // AttachOptions say how a session is served.
 type AttachOptions struct {
 	Persistent     bool
-	ReceiveMaximum int // the client's; 0 = 65,535
+	ReceiveMaximum int                   // the client's; 0 = 65,535
+	Take           func(message.Arrival) // gets the messages in the place of packets; nil: packets
 }
+
+// Insider is a Conn of this process: who it is was verified elsewhere, and deliveries reach it as messages.
+type Insider interface {
+	Conn
+	// Identity is who it is.
+	Identity() access.Identity
+	// Lasts reports whether the session goes on where it was acknowledged; otherwise what was delivered is not noted in it, and
+	// Resume says where it goes on.
+	Lasts() bool
+	// Resume changes a session that was attached, before anything of it is delivered. may says whether it may have a filter.
+	Resume(st *session.State, may func(filter string) bool)
+	// Attached hands over what is to be called when Full is no longer true.
+	Attached(wake func())
+	// Take is a delivery. It must not block and not call back.
+	Take(a message.Arrival)
+	// Full says that it wants no more for now.
+	Full() bool
+}
+
+// Prefixes of the client ids that only readers in this process have.
+const (
+	StreamIDs = "$http/"
+	PushIDs   = "$push/"
+)
 
 // Lease says whether this instance may still act for its sessions: its heartbeat has not lapsed (decision 5).
 type Lease interface {

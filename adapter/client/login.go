@@ -28,9 +28,12 @@ func (c *client) credentials(p *packet.Connect) *access.Login {
 func (c *client) authenticate(p *packet.Connect) (id identity, reply []byte, err error) {
 	l := c.credentials(p)
 	defer c.conn.DropHeader()
-	if p.Properties.AuthMethod != "" {
+	switch {
+	case c.inside != nil:
+		id = c.inside.Identity()
+	case p.Properties.AuthMethod != "":
 		id, reply, err = c.exchange(p, l)
-	} else {
+	default:
 		id, err = c.verify(l)
 	}
 	if err == nil && (c.srv.deps.Access != nil || c.srv.deps.Presence != nil) {

@@ -137,6 +137,9 @@ func (o *output) start() {
 
 // Full implements Link.
 func (c *client) Full() bool {
+	if c.inside != nil {
+		return c.inside.Full() || c.ending.begun()
+	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	switch o := &c.out; {

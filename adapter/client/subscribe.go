@@ -75,6 +75,9 @@ func (c *client) subscribable(filter string, fresh *filterSet) *packet.Error {
 	return nil
 }
 
+// maySubscribe reports whether a filter of an attached session is one that the client may have.
+func (c *client) maySubscribe(filter string) bool { return c.subscribable(filter, &filterSet{}) == nil }
+
 // private reports whether a filter asks for no client's own messages, or for those of this one, which it need not
 // subscribe to, and cannot share.
 func (c *client) private(inner string, shared bool) bool {

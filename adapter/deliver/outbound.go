@@ -145,7 +145,7 @@ func (s *Session) deliver(c *cursor, e *Entry, r resolution) bool {
 			s.store(f, false)
 		}
 	}
-	s.link.SendDelivery(t, d)
+	s.hand(e, t, d)
 	s.hub.metrics.sent(qos, e)
 	s.trace(f, e, qos, false)
 	return true
@@ -179,6 +179,9 @@ func (s *Session) depart(out session.Outbound, c *cursor) *flight {
 func (s *Session) prepare(e *Entry, qos byte, retain bool, ids []uint32) (*packet.Template, packet.Delivery) {
 	m := e.Message
 	d := packet.Delivery{QoS: qos, Retain: m.Retain && retain, SubscriptionIDs: ids}
+	if s.inside != nil {
+		return &s.inside.blank, d
+	}
 	t := e.template(s.link.Version())
 	if t == nil {
 		s.hub.metrics.unencodable.Inc()
@@ -206,7 +209,7 @@ func (s *Session) sendEntry(f *flight, dup bool) {
 		return
 	}
 	d.DUP, d.PacketID = dup, f.PacketID
-	s.link.SendDelivery(t, d)
+	s.hand(e, t, d)
 	s.hub.metrics.sent(f.QoS, e)
 	s.trace(f, e, f.QoS, dup)
 }

@@ -29,7 +29,7 @@ func (s *Session) takePage(w *walk, found []*message.Message, next string) {
 		case d.QoS > 0:
 			pg.rest = append(pg.rest, retained{e, d.QoS})
 		default:
-			s.link.SendDelivery(t, d)
+			s.hand(e, t, d)
 			s.hub.metrics.sentRetained(d.QoS, e)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"lmqgate/meta/message"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
 )
@@ -13,6 +14,9 @@ import (
 type Options struct {
 	Persistent     bool // the session outlives its connection: cursors and in-flight messages are written
 	ReceiveMaximum int  // the client's, 0 = 65,535 [MQTT-3.1.2.11.3]
+	// Take, when not nil, gets the messages themselves in the place of packets, for a reader in this process. It is called as
+	// the Link's methods are. Such a session has no queue of its own for what is sent to its client id.
+	Take func(message.Arrival)
 }
 
 // Session is one connected session. Safe for concurrent use.
@@ -24,6 +28,7 @@ type Session struct {
 	writer   *session.Writer
 	persist  bool
 	window   int
+	inside   *inside // nil: a client, who gets packets
 
 	mu      sync.Mutex // protects the fields below and everything of the session's subscriptions and cursors
 	closed  bool
@@ -53,7 +58,10 @@ func (s *Session) maxPends() int { return max(1024, 4*s.window) }
 // message to this client whose PUBLISH any instance accepts reaches the session; if it is new, Begin waits for brokers and
 // store for that, bounded.
 func (h *Hub) Begin(st session.State, opt Options, writer *session.Writer) (attach func(link Link) *Session) {
-	own := h.ownOf(st)
+	var own ownQueue
+	if opt.Take == nil {
+		own = h.ownOf(st)
+	}
 	if own.fresh && opt.Persistent {
 		h.keepOwn(st.ClientID, own, writer)
 	}
@@ -62,6 +70,9 @@ func (h *Hub) Begin(st session.State, opt Options, writer *session.Writer) (atta
 			hub: h, link: link, clientID: st.ClientID, epoch: st.Epoch, writer: writer,
 			persist: opt.Persistent, window: h.cfg.Window,
 			nextSeq: st.NextSeq, nextTag: 1,
+		}
+		if opt.Take != nil {
+			s.inside = &inside{take: opt.Take}
 		}
 		if opt.ReceiveMaximum > 0 {
 			s.window = min(s.window, opt.ReceiveMaximum)

@@ -149,7 +149,7 @@ func (s *Session) accept(m *member, c *claim) offering {
 		return offerUnfit
 	}
 	if qos == 0 {
-		s.link.SendDelivery(t, d)
+		s.hand(e, t, d)
 		s.hub.metrics.sent(qos, e)
 		s.trace(nil, e, qos, false)
 		m.share.settle(c)
@@ -166,7 +166,7 @@ func (s *Session) accept(m *member, c *claim) offering {
 		s.store(f, true)
 		return offerTaken
 	}
-	s.link.SendDelivery(t, d)
+	s.hand(e, t, d)
 	s.hub.metrics.sent(qos, e)
 	s.trace(f, e, qos, false)
 	if qos == 2 { // the client may have it: nobody else must get it [MQTT-4.8.2-5]

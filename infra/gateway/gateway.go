@@ -18,6 +18,7 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/inside"
 	"lmqgate/adapter/kvcompat"
 	"lmqgate/adapter/overload"
 	"lmqgate/adapter/presence"
@@ -69,6 +70,7 @@ type Gateway struct {
 	presence  *presence.Events // nil unless wanted
 	compat    *kvcompat.Lists  // nil unless there are Java gateways
 	clients   *client.Server
+	reader    *inside.Reader
 	transport *transport.Server
 	memory    *overload.Watch
 	traffic   transport.Traffic
@@ -232,6 +234,9 @@ func (g *Gateway) assemble() error {
 		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),
 		MaxSubscriptions: g.cfg.MaxSubscriptions, P2P: g.cfg.P2P, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
 		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
+	})
+	g.reader = inside.New(inside.Config{
+		Serve: func(c *inside.Conn) { g.clients.Serve(c) }, Window: int(g.cfg.ReceiveMaximum),
 	})
 	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
 	g.registerState()

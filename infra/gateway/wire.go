@@ -8,6 +8,7 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/inside"
 	"lmqgate/adapter/packet"
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
@@ -19,7 +20,7 @@ import (
 type deliverer struct{ hub *deliver.Hub }
 
 func (d deliverer) Begin(st session.State, o client.AttachOptions, w *session.Writer) func(client.Link) client.Delivery {
-	attach := d.hub.Begin(st, deliver.Options{Persistent: o.Persistent, ReceiveMaximum: o.ReceiveMaximum}, w)
+	attach := d.hub.Begin(st, deliver.Options{Persistent: o.Persistent, ReceiveMaximum: o.ReceiveMaximum, Take: o.Take}, w)
 	return func(l client.Link) client.Delivery { return attach(l) }
 }
 
@@ -85,6 +86,8 @@ var _ client.Conn = conn{}
 
 // Bye closes with the WebSocket status that fits the reason.
 func (c conn) Bye(code packet.ReasonCode) { _ = c.CloseWith(closeStatus(code), code.String()) }
+
+var _ client.Insider = (*inside.Conn)(nil)
 
 // closeStatus maps reasons to WebSocket close codes, for the eyes of browsers.
 func closeStatus(code packet.ReasonCode) transport.StatusCode {

@@ -32,7 +32,7 @@ type FilterError struct {
 func (e *FilterError) Error() string { return fmt.Sprintf("filter %.100q: %s", e.Filter, e.Reason) }
 
 // Position says where a reader stands in the log: behind a message, in the queues of all its filters on all brokers. It is
-// opaque, printable ASCII without spaces, of about 20 bytes and 15 more for each filter and broker. "" says nothing.
+// opaque, printable ASCII without spaces, of about 55 bytes for each filter and broker. "" says nothing.
 type Position string
 
 // ReadRequest says who reads what.
@@ -57,9 +57,11 @@ type ReadRequest struct {
 
 // Arrival is one message read.
 type Arrival struct {
-	Message  *Message // shared by many readers: not to be changed. Message.Key is its id, Message.Retain says that it is a retained one
+	Message  *Message // shared by many readers: not to be changed. Message.Key is its id
 	Position Position // behind this message; "" with QoS 1 and 2, and for a retained message
+	Retained bool     // it was published before the subscription and kept for its topic
 	Again    bool     // it may have been handed out before (DUP)
+	QoS      byte     // the lower of the publisher's and the subscription's
 	ID       uint16   // for Reading.Ack; 0: nothing is to be acknowledged
 }
 
@@ -69,8 +71,9 @@ type Reading interface {
 	Next(ctx context.Context) (Arrival, error)
 	// Ack says that a message with an ID was dealt with. What is not acknowledged comes again to the next reader.
 	Ack(id uint16)
-	// Position is where the reading stands before the first message was read.
-	Position() Position
+	// Resumed reports whether nothing is missing between ReadRequest.From and now; false where there was no From, or the
+	// session has ended since, so that nobody held the filters.
+	Resumed() bool
 	// Close stops reading; the session is kept for Expiry. It waits until that is written, bounded.
 	Close() error
 }
