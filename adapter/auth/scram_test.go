@@ -80,7 +80,7 @@ func TestSCRAMVector(t *testing.T) {
 		t.Fatalf("server-first = %q, %v", reply, id)
 	}
 	reply, id := step(t, x, rfcClientFinal)
-	if reply != rfcServerFinal || id == nil || *id != (access.Identity{Username: "user", Method: "scram"}) {
+	if reply != rfcServerFinal || id == nil || id.Username != "user" || id.Method != "scram" {
 		t.Fatalf("server-final = %q, %v", reply, id)
 	}
 	if _, id, err := x.Next(t.Context(), []byte(rfcClientFinal)); id != nil || !errors.Is(err, access.ErrDenied) {

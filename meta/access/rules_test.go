@@ -16,7 +16,8 @@ func TestParseRules(t *testing.T) {
 			{Allow: true, Actions: []Action{Publish}, Topic: "a/%u/#"}, {Actions: all, Topic: "#"},
 		},
 		` {"pub":["p"],"sub":["s/+"],"all":["x/%c"]}`: {
-			{Allow: true, Actions: []Action{Publish, Retain}, Topic: "p"}, {Allow: true, Actions: []Action{Subscribe}, Topic: "s/+"},
+			{Allow: true, Actions: []Action{Publish, Retain}, Topic: "p"},
+			{Allow: true, Actions: []Action{Subscribe}, Topic: "s/+"},
 			{Allow: true, Actions: all, Topic: "x/%c"},
 		},
 	} {
