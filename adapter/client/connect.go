@@ -216,7 +216,7 @@ func (c *client) begin(p *packet.Connect, st session.State) (attach func(Link) D
 	o := AttachOptions{Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum)}
 	if c.inside != nil {
 		c.inside.Resume(&st, c.maySubscribe)
-		o.Persistent, o.Take = c.inside.Lasts(), c.inside.Take
+		o.Persistent, o.Take, o.Placed = c.inside.Lasts(), c.inside.Take, c.inside.Placed
 	}
 	return deps.Deliver.Begin(st, o, c.writer)
 }

@@ -69,8 +69,9 @@ type Deliverer interface {
 // AttachOptions say how a session is served.
 type AttachOptions struct {
 	Persistent     bool
-	ReceiveMaximum int                   // the client's; 0 = 65,535
-	Take           func(message.Arrival) // gets the messages in the place of packets; nil: packets
+	ReceiveMaximum int                    // the client's; 0 = 65,535
+	Take           func(message.Arrival)  // gets the messages in the place of packets; nil: packets
+	Placed         func(message.Position) // with Take: told where new subscriptions begin, before anything of them is taken
 }
 
 // Insider is a Conn of this process: who it is was verified elsewhere, and deliveries reach it as messages.
@@ -85,6 +86,8 @@ type Insider interface {
 	Resume(st *session.State, may func(filter string) bool)
 	// Attached hands over what is to be called when Full is no longer true.
 	Attached(wake func())
+	// Placed is where new subscriptions begin. It must not block and not call back.
+	Placed(p message.Position)
 	// Take is a delivery. It must not block and not call back.
 	Take(a message.Arrival)
 	// Full says that it wants no more for now.

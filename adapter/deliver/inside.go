@@ -8,9 +8,10 @@ import (
 
 // inside is what a session of a reader in this process has, in the place of packets.
 type inside struct {
-	take  func(message.Arrival)
-	blank packet.Template // stands for every message's
-	here  []session.Cursor
+	take   func(message.Arrival)
+	placed func(message.Position)
+	blank  packet.Template // stands for every message's
+	here   []session.Cursor
 }
 
 // hand gives one copy of a message to the client. Called under s.mu.
@@ -24,6 +25,13 @@ func (s *Session) hand(e *Entry, t *packet.Template, d packet.Delivery) {
 		a.Position = s.position()
 	}
 	s.inside.take(a)
+}
+
+// tellPlace says where the session stands after a SUBSCRIBE. Called under s.mu, before the new cursors read.
+func (s *Session) tellPlace() {
+	if s.inside != nil && s.inside.placed != nil {
+		s.inside.placed(s.position())
+	}
 }
 
 // position is where the session stands, behind what was handed out. Called under s.mu.

@@ -17,6 +17,8 @@ type Options struct {
 	// Take, when not nil, gets the messages themselves in the place of packets, for a reader in this process. It is called as
 	// the Link's methods are. Such a session has no queue of its own for what is sent to its client id.
 	Take func(message.Arrival)
+	// Placed, with Take, is told where new subscriptions begin, before anything of them is taken. It is called as Take is.
+	Placed func(message.Position)
 }
 
 // Session is one connected session. Safe for concurrent use.
@@ -72,7 +74,7 @@ func (h *Hub) Begin(st session.State, opt Options, writer *session.Writer) (atta
 			nextSeq: st.NextSeq, nextTag: 1,
 		}
 		if opt.Take != nil {
-			s.inside = &inside{take: opt.Take}
+			s.inside = &inside{take: opt.Take, placed: opt.Placed}
 		}
 		if opt.ReceiveMaximum > 0 {
 			s.window = min(s.window, opt.ReceiveMaximum)

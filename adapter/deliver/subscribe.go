@@ -110,6 +110,7 @@ func (s *Session) promise(ctx context.Context, asks []asked, refused refusals) e
 		}
 		return session.ErrClosed
 	}
+	s.tellPlace()
 	for _, sub := range fresh {
 		for _, c := range sub.cursors {
 			s.start(c)

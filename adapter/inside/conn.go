@@ -19,8 +19,9 @@ type Conn struct {
 	q       message.ReadRequest
 	from    []session.Place
 	queue   *queue
-	resumed bool     // set by Resume, before CONNACK is sent
-	others  []string // filters of the session that nobody asked for any more; set by Resume
+	resumed bool             // set by Resume, before CONNACK is sent
+	begin   message.Position // set by Placed, before SUBACK is sent
+	others  []string         // filters of the session that nobody asked for any more; set by Resume
 }
 
 // Kind is the transport's name.
@@ -58,6 +59,9 @@ func (c *Conn) Lasts() bool { return c.q.QoS > 0 && c.q.Expiry > 0 }
 
 // Attached takes what is to be called when there is room again.
 func (c *Conn) Attached(wake func()) { c.queue.wakes(wake) }
+
+// Placed notes where the subscriptions begin.
+func (c *Conn) Placed(p message.Position) { c.begin = p }
 
 // Take queues a message.
 func (c *Conn) Take(a message.Arrival) { c.queue.put(a) }

@@ -257,6 +257,17 @@ func (g *reading) Ack(id uint16) {
 // Resumed implements message.Reading.
 func (g *reading) Resumed() bool { return g.conn.resumed }
 
+// Position implements message.Reading.
+func (g *reading) Position() message.Position {
+	switch {
+	case g.q.QoS > 0:
+		return ""
+	case g.q.From != "":
+		return g.q.From
+	}
+	return g.conn.begin
+}
+
 // Close implements message.Reading. The server closes its end when the session is released.
 func (g *reading) Close() error {
 	g.mu.Lock()

@@ -66,9 +66,17 @@ func TestReadingResumes(t *testing.T) {
 		if r.Resumed() {
 			t.Error("a new reading resumes nothing")
 		}
+		begin := r.Position()
 		p.says("reading/a", "1", "2")
-		p.says("other", "3")
 		at := reads(t, r, "1")
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		q.From = begin
+		if r = readingOf(t, two, q); !r.Resumed() {
+			t.Error("not resumed where it began")
+		}
+		at = reads(t, r, "1")
 		if at.Position == "" || at.ID != 0 || at.Message.Key == "" || at.Message.Topic != "reading/a" || at.QoS != 0 {
 			t.Errorf("%+v", at)
 		}
@@ -76,6 +84,7 @@ func TestReadingResumes(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.says("reading/a", "4")
+		p.says("other", "3")
 		for _, g := range []*Gateway{two, one} {
 			q.From = at.Position
 			r = readingOf(t, g, q)

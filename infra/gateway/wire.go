@@ -20,7 +20,7 @@ import (
 type deliverer struct{ hub *deliver.Hub }
 
 func (d deliverer) Begin(st session.State, o client.AttachOptions, w *session.Writer) func(client.Link) client.Delivery {
-	attach := d.hub.Begin(st, deliver.Options{Persistent: o.Persistent, ReceiveMaximum: o.ReceiveMaximum, Take: o.Take}, w)
+	attach := d.hub.Begin(st, deliver.Options{Persistent: o.Persistent, ReceiveMaximum: o.ReceiveMaximum, Take: o.Take, Placed: o.Placed}, w)
 	return func(l client.Link) client.Delivery { return attach(l) }
 }
 

@@ -71,6 +71,8 @@ type Reading interface {
 	Next(ctx context.Context) (Arrival, error)
 	// Ack says that a message with an ID was dealt with. What is not acknowledged comes again to the next reader.
 	Ack(id uint16)
+	// Position is where the reading began: to open with it reads the same again. "" with QoS 1.
+	Position() Position
 	// Resumed reports whether nothing is missing between ReadRequest.From and now; false where there was no From, or the
 	// session has ended since, so that nobody held the filters.
 	Resumed() bool
