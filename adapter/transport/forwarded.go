@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// ClientAddr is the address that a request came from, as Conn.RemoteIP has it: behind trusted proxies the client's.
+func (s *Server) ClientAddr(r *http.Request) netip.Addr { return s.cfg.clientAddr(r).Addr() }
+
 // clientAddr is the address that an upgrade request came from: the peer's, or, if that is a trusted proxy, the
 // rightmost X-Forwarded-For entry that is not one. What stands left of it was written by the client and proves nothing.
 func (c *Config) clientAddr(r *http.Request) netip.AddrPort {

@@ -33,10 +33,26 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
 	wrong.must(set, "WS_PING", c.WSPing == 0 || c.WSPing >= 5*time.Second && c.WSPing <= 10*time.Minute)
 	wrong.must(set, "TICK_TOKEN", c.TickToken == "" || isToken(c.TickToken.Reveal()))
+	c.checkFunctions(set, wrong)
 	for _, origin := range c.WSOrigins {
 		wrong.must(set, "WS_ORIGINS", isOriginPattern(origin))
 	}
 }
+
+// checkFunctions looks at what HTTP callers are offered.
+func (c *Config) checkFunctions(set map[string]string, wrong *Problems) {
+	if slices.ContainsFunc(c.Functions, func(name string) bool { return strings.EqualFold(name, "off") }) {
+		wrong.must(set, "FUNCTIONS", len(c.Functions) == 1)
+		c.Functions = nil
+	}
+	for _, name := range c.Functions {
+		wrong.must(set, "FUNCTIONS", slices.Contains([]string{"publish", "stream", "push"}, name))
+	}
+	wrong.must(set, "STREAM_RESUME", c.StreamResume == 0 || c.StreamResume >= time.Second && c.StreamResume <= 24*time.Hour)
+}
+
+// Offers reports whether HTTP callers are offered a function.
+func (c *Config) Offers(function string) bool { return slices.Contains(c.Functions, function) }
 
 func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 	for _, addr := range c.NameServers {

@@ -85,7 +85,9 @@ type Config struct {
 	StatusInterval time.Duration `env:"STATUS_INTERVAL" envDefault:"10s"` // 0: no status topics
 	StatusUsers    []string      `env:"STATUS_USERS"`                     // "*": everybody
 	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
-	TickToken      Secret        `env:"TICK_TOKEN"` // "": POST /v1/tick is off, or open when embedded
+	TickToken      Secret        `env:"TICK_TOKEN"`                            // "": POST /v1/tick is off, or open when embedded
+	Functions      []string      `env:"FUNCTIONS" envDefault:"publish,stream"` // what HTTP offers beside tick; nil: nothing
+	StreamResume   time.Duration `env:"STREAM_RESUME" envDefault:"5m"`         // for which a stream's session outlives it
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
 	RelayTopics    []string      `env:"RELAY_TOPICS"` // rules of package relay

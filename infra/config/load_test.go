@@ -34,6 +34,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WriteTimeout: 30 * time.Second,
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
+		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
 		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
@@ -66,6 +67,7 @@ func TestRealServers(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
+		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
 		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}

@@ -299,6 +299,16 @@ var vars = []Var{
 		Accepts: "a token of 16 to 512 visible ASCII characters, such as `openssl rand -hex 16` prints",
 	},
 	{
+		Name:    "FUNCTIONS",
+		Meaning: "what HTTP callers are offered under `/v1`, comma list of `publish`, `stream` and `push`; `off` is nothing",
+		Accepts: "a comma list of publish, stream and push, or off",
+	},
+	{
+		Name:    "STREAM_RESUME",
+		Meaning: "for how long an HTTP stream can be gone on with after it broke; its filters are held that long",
+		Accepts: "0, or a duration from 1s to 24h",
+	},
+	{
 		Name: "P2P", Java: "`clientP2pTopic`",
 		Meaning: "`first/p2p/<client id>/...` goes to that client only, which need not subscribe; `false`: an ordinary topic",
 		Accepts: acceptsBool,

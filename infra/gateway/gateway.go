@@ -25,6 +25,7 @@ import (
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
 	"lmqgate/adapter/will"
+	"lmqgate/functions/stream"
 	"lmqgate/functions/tick"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
@@ -71,6 +72,9 @@ type Gateway struct {
 	compat    *kvcompat.Lists  // nil unless there are Java gateways
 	clients   *client.Server
 	reader    *inside.Reader
+	verifier  access.Verifier
+	access    access.Authorizer
+	stream    *stream.Handler // nil: off
 	transport *transport.Server
 	memory    *overload.Watch
 	traffic   transport.Traffic
@@ -221,10 +225,11 @@ func (g *Gateway) assemble() error {
 		}
 	})
 	g.presence = g.openPresence()
+	g.verifier, g.access = chain, access.NewStatusRule(g.cfg.StatusUsers)
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
-		Access: access.NewStatusRule(g.cfg.StatusUsers), Lease: g.lease, Admit: g.available, NewKey: rocketmq.NewKey,
+		Access: g.access, Lease: g.lease, Admit: g.available, NewKey: rocketmq.NewKey,
 		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
 		Pressure: pressure{g},
 	}, client.Config{
@@ -285,6 +290,9 @@ func (g *Gateway) Stop(ctx context.Context) error {
 		g.tick.Stop()
 	}
 	errs = append(errs, g.stopClients(ctx))
+	if g.stream != nil {
+		g.stream.Stop()
+	}
 	if g.wills != nil {
 		errs = append(errs, g.closePresence(ctx), g.wills.Close(ctx))
 	}

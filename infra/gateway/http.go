@@ -22,6 +22,7 @@ func (g *Gateway) mux() http.Handler {
 	if h := g.openTick(); h != nil {
 		mux.Handle("/v1/tick", h)
 	}
+	g.openFunctions(mux)
 	return mux
 }
 

@@ -67,7 +67,8 @@ type Arrival struct {
 
 // Reading is a session being read. For one caller of Next at a time; Ack and Close may be called from anywhere.
 type Reading interface {
-	// Next waits for the next message, until ctx ends. After any error but ctx's the reading is over.
+	// Next waits for the next message, until ctx ends; one that is there already is returned even so. After any error but ctx's
+	// the reading is over.
 	Next(ctx context.Context) (Arrival, error)
 	// Ack says that a message with an ID was dealt with. What is not acknowledged comes again to the next reader.
 	Ack(id uint16)
