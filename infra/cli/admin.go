@@ -112,8 +112,12 @@ func (c *adminCommand) open(ctx context.Context, lags bool, fn func(context.Cont
 		Name: "admin-" + strings.ToLower(rand.Text()[:10]),
 	}
 	if lags && !cfg.EmbeddedRocketMQ {
+		encrypted, err := cfg.RocketMQTLS()
+		if err != nil {
+			return err
+		}
 		log, err := rocketmq.New(rocketmq.Config{
-			NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), DirectSend: true,
+			TLS: encrypted, NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), DirectSend: true,
 		})
 		if err != nil {
 			return err

@@ -49,6 +49,7 @@ func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 	case secret && !access:
 		wrong.add("ROCKETMQ_ACCESS_KEY", "is not set while ROCKETMQ_SECRET_KEY is; give %s", accepts("ROCKETMQ_ACCESS_KEY"))
 	}
+	c.checkRocketMQTLS(set, wrong)
 	for _, first := range c.FirstTopics {
 		wrong.must(set, "FIRST_TOPICS", topicName.MatchString(first))
 	}

@@ -32,10 +32,17 @@ type Config struct {
 	NameServers       []string `env:"NAMESRV_ADDR"` // empty: minimq, in this process
 	RocketMQAccessKey string   `env:"ROCKETMQ_ACCESS_KEY"`
 	RocketMQSecretKey Secret   `env:"ROCKETMQ_SECRET_KEY"`
-	FirstTopics       []string `env:"FIRST_TOPICS"` // empty: any valid name
-	FallbackTopic     string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
-	TopicAutoCreate   bool     `env:"TOPIC_AUTO_CREATE" envDefault:"true"`
-	RocketMQProducer  string   `env:"ROCKETMQ_PRODUCER" envDefault:"direct"` // "direct" or "client-go"
+
+	RocketMQUseTLS     bool   `env:"ROCKETMQ_TLS" envDefault:"false"` // see RocketMQTLS
+	RocketMQCAFile     string `env:"ROCKETMQ_CA_FILE"`
+	RocketMQCertFile   string `env:"ROCKETMQ_CERT_FILE"`
+	RocketMQKeyFile    string `env:"ROCKETMQ_KEY_FILE"`
+	RocketMQServerName string `env:"ROCKETMQ_TLS_SERVER_NAME"` // "*": any
+
+	FirstTopics      []string `env:"FIRST_TOPICS"` // empty: any valid name
+	FallbackTopic    string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`
+	TopicAutoCreate  bool     `env:"TOPIC_AUTO_CREATE" envDefault:"true"`
+	RocketMQProducer string   `env:"ROCKETMQ_PRODUCER" envDefault:"direct"` // "direct" or "client-go"
 
 	RedisURL            Secret `env:"REDIS_URL"` // empty: miniredis, in this process
 	RedisCluster        bool   `env:"REDIS_CLUSTER" envDefault:"false"`

@@ -78,6 +78,31 @@ var vars = []Var{
 		Accepts: "a secret key, together with ROCKETMQ_ACCESS_KEY",
 	},
 	{
+		Name:    "ROCKETMQ_TLS",
+		Meaning: "connections to name servers and brokers are encrypted, all of them",
+		Accepts: acceptsBool,
+	},
+	{
+		Name: "ROCKETMQ_CA_FILE", Default: "system authorities",
+		Meaning: "PEM file with the authorities that sign the certificates of name servers and brokers",
+		Accepts: "a readable PEM file with at least one certificate, with ROCKETMQ_TLS=true",
+	},
+	{
+		Name: "ROCKETMQ_CERT_FILE", Default: "none",
+		Meaning: "client certificate for RocketMQ, PEM; read again for each connection",
+		Accepts: "a readable PEM file that fits ROCKETMQ_KEY_FILE",
+	},
+	{
+		Name: "ROCKETMQ_KEY_FILE", Default: "none",
+		Meaning: "key of `ROCKETMQ_CERT_FILE`, PEM",
+		Accepts: "a readable PEM file that fits ROCKETMQ_CERT_FILE",
+	},
+	{
+		Name: "ROCKETMQ_TLS_SERVER_NAME", Default: "the host that is dialed",
+		Meaning: "name that the certificates of all name servers and brokers have to be for; `*` is any, with `ROCKETMQ_CA_FILE` only",
+		Accepts: "a host name, an IP address, or *",
+	},
+	{
 		Name: "FIRST_TOPICS", Default: "any valid name", Java: "`LMQ/ALL_FIRST_TOPICS` in the name server",
 		Meaning: "first levels that have a RocketMQ topic of their own, comma list; others go to `FALLBACK_TOPIC`",
 		Accepts: "a comma list of names of 1 to 127 letters, digits, _ or -",

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/rocketmq/remoting"
 	"lmqgate/infra/config"
 )
@@ -61,7 +62,7 @@ func interviewBroker(ctx context.Context, conn caller, b *broker) (Finding, bool
 	answer, err := requestState(ctx, conn)
 	var no refusal
 	switch {
-	case errors.As(err, &no) && loginRefused(no):
+	case errors.Is(err, rocketmq.ErrLogin):
 		_, remedy := ExplainRocketMQ(err)
 		return failure(remedy, "refuses the login: %v", err), false
 	case errors.As(err, &no):
@@ -91,7 +92,7 @@ func requestState(ctx context.Context, conn caller) (*remoting.Command, error) {
 	for tries := 1; ; tries++ {
 		answer, err := request(ctx, conn, remoting.GetBrokerRuntimeInfo, nil)
 		var no refusal
-		if !errors.As(err, &no) || no.code != remoting.SystemError || loginRefused(no) || tries == stateTries {
+		if !errors.As(err, &no) || no.code != remoting.SystemError || errors.Is(err, rocketmq.ErrLogin) || tries == stateTries {
 			return answer, err
 		}
 		select {
@@ -107,13 +108,6 @@ const (
 	stateTries = 5
 	statePause = 300 * time.Millisecond
 )
-
-// loginRefused tells a wrong key from a missing right.
-func loginRefused(r refusal) bool {
-	text := strings.ToLower(r.remark)
-	return strings.Contains(text, "signature") || strings.Contains(text, "accesskey") || strings.Contains(text, "user not found") ||
-		strings.Contains(text, "authentic")
-}
 
 // properties reads `name=value` lines.
 func properties(text string) map[string]string {

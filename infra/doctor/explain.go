@@ -44,8 +44,6 @@ func ExplainRedis(err error) (public, remedy string) {
 var rocketHints = []hint{
 	{"knows no broker", "no broker", "the name server of NAMESRV_ADDR answers but no broker has told it of itself: start one with namesrvAddr in broker.conf"},
 	{"broker busy", "busy", "the broker refuses work; look at its load and its disk"},
-	{"accesskey", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
-	{"signature", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
 }
 
 // ExplainRocketMQ is the same for an error of RocketMQ.
@@ -54,12 +52,18 @@ func ExplainRocketMQ(err error) (public, remedy string) {
 		return "does not index", "a broker acknowledges messages that nobody can read: " + lmqRemedy +
 			", if they are not set; else look at its log for errors of the reput or dispatch service (lmqgate doctor says which)"
 	}
+	if public, remedy := explainSecured(err); public != "" {
+		return public, remedy
+	}
 	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
 		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +
-			"brokerIP1 in its broker.conf an address that can be reached from here?"
+			"brokerIP1 in its broker.conf an address that can be reached from here, and does it want TLS (ROCKETMQ_TLS=true)?"
 	}
 	return explain(err, "NAMESRV_ADDR", "the name server", rocketHints)
 }
+
+// wantsTLS is how TLS is asked for.
+var wantsTLS = map[string]string{"REDIS_URL": " (rediss:// in place of redis://)", "NAMESRV_ADDR": " (ROCKETMQ_TLS=true)"}
 
 // explain says what an error means that came of dialing what a variable names, or of its answer.
 func explain(err error, variable, peer string, hints []hint) (public, remedy string) {
@@ -94,7 +98,7 @@ func explain(err error, variable, peer string, hints []hint) (public, remedy str
 	case isTimeout:
 		return "no answer", "no answer from the address in " + variable + "; check it, firewalls and network rules between (the first connection on Cloud Run may take a minute)"
 	case closed:
-		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS"
+		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS" + wantsTLS[variable]
 	}
 	return "not available", "check " + variable + " and whether " + peer + " runs"
 }

@@ -36,6 +36,9 @@ type refusal struct {
 
 func (r refusal) Error() string { return fmt.Sprintf("code %d: %s", r.code, r.remark) }
 
+// Unwrap is rocketmq.ErrLogin or ErrPermission, or nil.
+func (r refusal) Unwrap() error { return rocketmq.AccessError(r.code, r.remark) }
+
 // request asks a server; an answer with another code than success is a refusal.
 func request(ctx context.Context, c caller, code int32, ext map[string]string) (*remoting.Command, error) {
 	answer, err := c.Do(ctx, remoting.NewRequest(code, ext, nil))
@@ -49,18 +52,23 @@ func request(ctx context.Context, c caller, code int32, ext map[string]string) (
 }
 
 // rocketConfig is how the gateway reaches RocketMQ.
-func rocketConfig(cfg *config.Config) (rocketmq.Config, remoting.DialConfig) {
+func rocketConfig(cfg *config.Config) (rocketmq.Config, remoting.DialConfig, error) {
+	encrypted, err := cfg.RocketMQTLS()
 	c := rocketmq.Config{
+		TLS:         encrypted,
 		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(),
 		TopicAutoCreate: cfg.TopicAutoCreate, CanaryTopic: cfg.FallbackTopic, DirectSend: true,
 		InstanceID: "doctor-" + strings.ToLower(rand.Text()[:10]),
 	}
-	return c, remoting.DialConfig{Credentials: remoting.Credentials{AccessKey: c.AccessKey, SecretKey: c.SecretKey}}
+	return c, remoting.DialConfig{TLS: encrypted, Credentials: remoting.Credentials{AccessKey: c.AccessKey, SecretKey: c.SecretKey}}, err
 }
 
 // examineRocket asks the name servers, the brokers that they name, for the topics, and sends a message through each broker.
 func examineRocket(ctx context.Context, c Config, cfg *config.Config) []Finding {
-	rocket, dial := rocketConfig(cfg)
+	rocket, dial, err := rocketConfig(cfg)
+	if err != nil {
+		return []Finding{failure("put the file back, or leave the variable out", "%v", err).as("env.value", "ROCKETMQ_TLS")}
+	}
 	rocket.Logger, dial.Logger = c.Logger, c.Logger
 	found, brokers := examineNameServers(ctx, dial, cfg.NameServers)
 	parts := make([][]Finding, len(brokers))

@@ -38,8 +38,12 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*rocketmq.C
 	if err := raw.Ping(ctx).Err(); err != nil {
 		return nil, nil, nil, errors.Join(fmt.Errorf("connect to redis: %w", err), raw.Close())
 	}
+	encrypted, err := cfg.RocketMQTLS()
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, raw.Close())
+	}
 	c, err := rocketmq.New(rocketmq.Config{
-		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(),
+		TLS: encrypted, NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(),
 		InstanceID: "lmqgate-migrate", DirectSend: true, Logger: log,
 	})
 	if err != nil {
