@@ -112,12 +112,8 @@ func (c *adminCommand) open(ctx context.Context, lags bool, fn func(context.Cont
 		Name: "admin-" + strings.ToLower(rand.Text()[:10]),
 	}
 	if lags && !cfg.EmbeddedRocketMQ {
-		encrypted, err := cfg.RocketMQTLS()
-		if err != nil {
-			return err
-		}
 		log, err := rocketmq.New(rocketmq.Config{
-			TLS: encrypted, NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), DirectSend: true,
+			NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), TLS: cfg.RocketMQTLSConfig, DirectSend: true,
 		})
 		if err != nil {
 			return err

@@ -49,11 +49,11 @@ func (c *Config) checkRocketMQ(set map[string]string, wrong *Problems) {
 	case secret && !access:
 		wrong.add("ROCKETMQ_ACCESS_KEY", "is not set while ROCKETMQ_SECRET_KEY is; give %s", accepts("ROCKETMQ_ACCESS_KEY"))
 	}
-	c.checkRocketMQTLS(set, wrong)
 	for _, first := range c.FirstTopics {
 		wrong.must(set, "FIRST_TOPICS", topicName.MatchString(first))
 	}
 	wrong.must(set, "FALLBACK_TOPIC", topicName.MatchString(c.FallbackTopic))
+	c.checkRocketMQTLS(set, wrong)
 	c.checkRelay(set, wrong)
 	wrong.must(set, "ROCKETMQ_PRODUCER", c.RocketMQProducer == "direct" || c.RocketMQProducer == "client-go")
 }

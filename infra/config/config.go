@@ -6,6 +6,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -33,11 +34,12 @@ type Config struct {
 	RocketMQAccessKey string   `env:"ROCKETMQ_ACCESS_KEY"`
 	RocketMQSecretKey Secret   `env:"ROCKETMQ_SECRET_KEY"`
 
-	RocketMQUseTLS     bool   `env:"ROCKETMQ_TLS" envDefault:"false"` // see RocketMQTLS
-	RocketMQCAFile     string `env:"ROCKETMQ_CA_FILE"`
-	RocketMQCertFile   string `env:"ROCKETMQ_CERT_FILE"`
-	RocketMQKeyFile    string `env:"ROCKETMQ_KEY_FILE"`
-	RocketMQServerName string `env:"ROCKETMQ_TLS_SERVER_NAME"` // "*": any
+	RocketMQTLS        bool        `env:"ROCKETMQ_TLS" envDefault:"false"`
+	RocketMQCAFile     string      `env:"ROCKETMQ_CA_FILE"`
+	RocketMQServerName string      `env:"ROCKETMQ_TLS_SERVER_NAME"` // "*": any
+	RocketMQCertFile   string      `env:"ROCKETMQ_CERT_FILE"`
+	RocketMQKeyFile    string      `env:"ROCKETMQ_KEY_FILE"`
+	RocketMQTLSConfig  *tls.Config `env:"-" json:"-"` // nil: no TLS
 
 	FirstTopics      []string `env:"FIRST_TOPICS"` // empty: any valid name
 	FallbackTopic    string   `env:"FALLBACK_TOPIC" envDefault:"MQTT_OTHER"`

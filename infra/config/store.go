@@ -10,8 +10,8 @@ var ErrNoRedis = errors.New("REDIS_URL is not set: it names the Redis that the g
 // storeVars are the variables that say where the gateways' data are.
 var storeVars = []string{
 	"REDIS_URL", "REDIS_CLUSTER", "REDIS_SENTINEL_MASTER", "REDIS_CA_FILE", "REDIS_PREFIX",
-	"NAMESRV_ADDR", "ROCKETMQ_ACCESS_KEY", "ROCKETMQ_SECRET_KEY", "ROCKETMQ_TLS", "ROCKETMQ_CA_FILE", "ROCKETMQ_CERT_FILE",
-	"ROCKETMQ_KEY_FILE", "ROCKETMQ_TLS_SERVER_NAME", "FALLBACK_TOPIC", "FIRST_TOPICS",
+	"NAMESRV_ADDR", "ROCKETMQ_ACCESS_KEY", "ROCKETMQ_SECRET_KEY", "ROCKETMQ_TLS", "ROCKETMQ_CA_FILE", "ROCKETMQ_TLS_SERVER_NAME",
+	"ROCKETMQ_CERT_FILE", "ROCKETMQ_KEY_FILE", "FALLBACK_TOPIC", "FIRST_TOPICS",
 }
 
 // LoadStore makes a Config for commands that look into the gateways' Redis and, where NAMESRV_ADDR is set, RocketMQ. Of the

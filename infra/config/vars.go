@@ -79,28 +79,28 @@ var vars = []Var{
 	},
 	{
 		Name:    "ROCKETMQ_TLS",
-		Meaning: "connections to name servers and brokers are encrypted, all of them",
+		Meaning: "speak TLS with name servers and brokers, all of them",
 		Accepts: acceptsBool,
 	},
 	{
 		Name: "ROCKETMQ_CA_FILE", Default: "system authorities",
-		Meaning: "PEM file with the authorities that sign the certificates of name servers and brokers",
-		Accepts: "a readable PEM file with at least one certificate, with ROCKETMQ_TLS=true",
+		Meaning: "PEM file of the authorities that signed their certificates",
+		Accepts: "a readable PEM file",
+	},
+	{
+		Name: "ROCKETMQ_TLS_SERVER_NAME", Default: "the host of each address",
+		Meaning: "name that their certificates are checked for: brokers mostly announce IP addresses; `*` is any, with `ROCKETMQ_CA_FILE` only",
+		Accepts: "a host name, an IP address, or *",
 	},
 	{
 		Name: "ROCKETMQ_CERT_FILE", Default: "none",
-		Meaning: "client certificate for RocketMQ, PEM; read again for each connection",
-		Accepts: "a readable PEM file that fits ROCKETMQ_KEY_FILE",
+		Meaning: "PEM file of the gateway's own certificate, with `ROCKETMQ_KEY_FILE`, for brokers that ask for one; read again for each connection",
+		Accepts: "a readable PEM file",
 	},
 	{
 		Name: "ROCKETMQ_KEY_FILE", Default: "none",
-		Meaning: "key of `ROCKETMQ_CERT_FILE`, PEM",
-		Accepts: "a readable PEM file that fits ROCKETMQ_CERT_FILE",
-	},
-	{
-		Name: "ROCKETMQ_TLS_SERVER_NAME", Default: "the host that is dialed",
-		Meaning: "name that the certificates of all name servers and brokers have to be for; `*` is any, with `ROCKETMQ_CA_FILE` only",
-		Accepts: "a host name, an IP address, or *",
+		Meaning: "PEM file of its key",
+		Accepts: "a readable PEM file",
 	},
 	{
 		Name: "FIRST_TOPICS", Default: "any valid name", Java: "`LMQ/ALL_FIRST_TOPICS` in the name server",

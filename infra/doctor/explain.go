@@ -37,7 +37,11 @@ var redisHints = []hint{
 // ExplainRedis says what an error of Redis means: in public words, without addresses, and for the operator which variable is
 // concerned and what can be done.
 func ExplainRedis(err error) (public, remedy string) {
-	return explain(err, "REDIS_URL", "Redis", redisHints)
+	return explain(err, target{
+		variable: "REDIS_URL", peer: "Redis", hints: redisHints, authorities: "REDIS_CA_FILE",
+		name: "the certificate is for another name than the host in REDIS_URL", plain: "write redis:// for rediss:// in REDIS_URL",
+		tls: "rediss:// in REDIS_URL",
+	})
 }
 
 // rocketHints are answers of RocketMQ, or of our client.
@@ -57,17 +61,27 @@ func ExplainRocketMQ(err error) (public, remedy string) {
 	}
 	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
 		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +
-			"brokerIP1 in its broker.conf an address that can be reached from here, and does it want TLS (ROCKETMQ_TLS=true)?"
+			"brokerIP1 in its broker.conf an address that can be reached from here? One that wants TLS (ROCKETMQ_TLS=true) hangs up too"
 	}
-	return explain(err, "NAMESRV_ADDR", "the name server", rocketHints)
+	return explain(err, target{
+		variable: "NAMESRV_ADDR", peer: "the name server", hints: rocketHints, tls: "ROCKETMQ_TLS=true",
+	})
 }
 
-// wantsTLS is how TLS is asked for.
-var wantsTLS = map[string]string{"REDIS_URL": " (rediss:// in place of redis://)", "NAMESRV_ADDR": " (ROCKETMQ_TLS=true)"}
+// target is what an error is explained for.
+type target struct {
+	variable, peer string
+	hints          []hint
+	authorities    string // the variable that names the authorities' file
+	name           string // what to do about a certificate for another name
+	plain          string // what to do where no TLS is spoken
+	tls            string // how TLS is switched on
+}
 
 // explain says what an error means that came of dialing what a variable names, or of its answer.
-func explain(err error, variable, peer string, hints []hint) (public, remedy string) {
-	for _, h := range hints {
+func explain(err error, to target) (public, remedy string) {
+	variable, peer := to.variable, to.peer
+	for _, h := range to.hints {
 		if strings.Contains(strings.ToLower(err.Error()), strings.ToLower(h.text)) {
 			return h.public, h.remedy
 		}
@@ -88,17 +102,17 @@ func explain(err error, variable, peer string, hints []hint) (public, remedy str
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "not reachable", "nothing listens at the address in " + variable + "; check it, and whether " + peer + " runs"
 	case errors.As(err, &unknown):
-		return "certificate not accepted", "the certificate is signed by an unknown authority: name its PEM file in REDIS_CA_FILE"
+		return "certificate not accepted", "the certificate is signed by an unknown authority: name its PEM file in " + to.authorities
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "certificate not accepted", "the certificate is not valid now: check its dates and the clock of this machine"
 	case errors.As(err, &host):
-		return "certificate not accepted", "the certificate is for another name than the host in " + variable
+		return "certificate not accepted", to.name
 	case errors.As(err, &noTLS):
-		return "no TLS", peer + " speaks no TLS there; write redis:// for rediss:// in " + variable
+		return "no TLS", peer + " speaks no TLS there; " + to.plain
 	case isTimeout:
 		return "no answer", "no answer from the address in " + variable + "; check it, firewalls and network rules between (the first connection on Cloud Run may take a minute)"
 	case closed:
-		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS" + wantsTLS[variable]
+		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS (" + to.tls + ")"
 	}
 	return "not available", "check " + variable + " and whether " + peer + " runs"
 }

@@ -54,7 +54,7 @@ func explainRocketTLS(err error) (public, remedy string) {
 		text    = err.Error()
 	)
 	switch {
-	case strings.Contains(text, "ROCKETMQ_CERT_FILE: "):
+	case strings.Contains(text, "ROCKETMQ_CERT_FILE with "):
 		return bad, "the client certificate cannot be read: see ROCKETMQ_CERT_FILE and ROCKETMQ_KEY_FILE"
 	case strings.Contains(text, "remote error: tls: "):
 		return bad, "RocketMQ refuses our side of TLS: is ROCKETMQ_CERT_FILE set, not expired, and signed by an authority of its tls.server.trustCertPath?"

@@ -178,6 +178,7 @@ func TestRedisAnswersErrors(t *testing.T) {
 			g, log := launched(t, env("REDIS_URL", "redis://"+redis.Addr()), env("NAMESRV_ADDR", mq.Addr()))
 			finds(t, g, redisCheck, tt.public)
 			refuses(t, g)
+			says(t, log, "waiting for Redis") // what comes sooner is not mentioned
 			redis.SetError("")
 			serves(t, g)
 			redis.SetError(tt.answer)

@@ -20,7 +20,7 @@ import (
 // or address may never be one.
 var labels = []string{
 	"broker", "cause", "command", "commit", "dependency", "direction", "from", "goversion", "kind", "outcome", "qos", "reason",
-	"result", "session", "side", "stage", "status", "type", "version",
+	"result", "rocketmq_topic", "session", "side", "stage", "status", "type", "version",
 }
 
 // TestMetrics: what a running instance exports is documented and well named, and what is documented is exported.

@@ -76,13 +76,9 @@ func (g *Gateway) openRocket() error {
 	if g.cfg.EmbeddedRocketMQ {
 		servers = []string{g.embedded.mq.Addr()}
 	}
-	encrypted, err := g.cfg.RocketMQTLS()
-	if err != nil {
-		return fmt.Errorf("configure rocketmq: %w", err)
-	}
 	c, err := rocketmq.New(rocketmq.Config{
-		TLS: encrypted, Explain: doctor.RocketMQRemedy,
-		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(),
+		Explain:     doctor.RocketMQRemedy,
+		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(), TLS: g.cfg.RocketMQTLSConfig,
 		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic, MaxInFlight: 32768, CanaryEvery: canaryEvery,
 		DirectSend: g.cfg.RocketMQProducer == "direct",
 		Logger:     g.log, Registerer: g.reg,

@@ -38,12 +38,8 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*rocketmq.C
 	if err := raw.Ping(ctx).Err(); err != nil {
 		return nil, nil, nil, errors.Join(fmt.Errorf("connect to redis: %w", err), raw.Close())
 	}
-	encrypted, err := cfg.RocketMQTLS()
-	if err != nil {
-		return nil, nil, nil, errors.Join(err, raw.Close())
-	}
 	c, err := rocketmq.New(rocketmq.Config{
-		TLS: encrypted, NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(),
+		NameServers: cfg.NameServers, AccessKey: cfg.RocketMQAccessKey, SecretKey: cfg.RocketMQSecretKey.Reveal(), TLS: cfg.RocketMQTLSConfig,
 		InstanceID: "lmqgate-migrate", DirectSend: true, Logger: log,
 	})
 	if err != nil {

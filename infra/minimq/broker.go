@@ -66,6 +66,7 @@ func newBroker(cfg Config, i int, names *nameServer) *Broker {
 	b.pops = newPopTable(b)
 	b.faults = &Faults{b: b}
 	b.ep = newEndpoint("127.0.0.1:0", cfg.IdleClose, b)
+	b.ep.tls = cfg.TLS
 	if cfg.ReorderSends {
 		b.ep.order = func() *reorderer {
 			b.mu.Lock()
@@ -175,6 +176,10 @@ func (b *Broker) handle(c *conn, req *remoting.Command) {
 	if !b.faults.admit(c, req) {
 		return
 	}
+	if why := b.stranger(req); why != "" {
+		b.faults.release(c, req, &remoting.Command{Code: remoting.NoPermission, Remark: why})
+		return
+	}
 	a := &args{ext: req.Ext}
 	resp := b.answer(c, req, a)
 	if bad := a.err(); bad != nil {
@@ -183,6 +188,22 @@ func (b *Broker) handle(c *conn, req *remoting.Command) {
 	if resp != nil {
 		b.faults.release(c, req, resp)
 	}
+}
+
+// stranger says why a request is refused, "" if it is not: every one has to be signed where there are keys.
+func (b *Broker) stranger(req *remoting.Command) string {
+	keys := remoting.Credentials{AccessKey: b.cfg.AccessKey, SecretKey: b.cfg.SecretKey}
+	switch {
+	case keys.Empty():
+		return ""
+	case req.Ext[remoting.FieldAccessKey] == "":
+		return "No accessKey is configured"
+	case req.Ext[remoting.FieldAccessKey] != keys.AccessKey:
+		return "User:" + req.Ext[remoting.FieldAccessKey] + " is not found"
+	case req.Ext[remoting.FieldSignature] != remoting.Sign(keys, req.Ext, req.Body)[remoting.FieldSignature]:
+		return "check signature failed"
+	}
+	return ""
 }
 
 // answer returns the response to req, or nil if it comes later. A handler that

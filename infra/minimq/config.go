@@ -1,6 +1,7 @@
 package minimq
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 )
@@ -47,6 +48,10 @@ type Config struct {
 	// Settings are told instead of, or besides, what brokers say of their configuration, such as enableLmq=false; they
 	// change nothing else.
 	Settings map[string]string
+	// TLS makes name server and brokers speak TLS only; nil: none.
+	TLS *tls.Config
+	// AccessKey and SecretKey make brokers refuse requests that are not signed with them, as with ACL switched on.
+	AccessKey, SecretKey string
 	// Now is the clock of store times and expiry; nil: time.Now.
 	Now func() time.Time
 	// Logger gets what a broker would log; nil: nothing.

@@ -1,6 +1,7 @@
 package minimq
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -23,6 +24,7 @@ type endpoint struct {
 	listen string
 	idle   time.Duration
 	h      handler
+	tls    *tls.Config // nil: none
 	// order, if not nil, returns the order in which a connection's requests are
 	// handled; see reorder.go.
 	order func() *reorderer
@@ -56,7 +58,11 @@ func (e *endpoint) listenOnly() error {
 	if err != nil {
 		return err
 	}
-	e.ln, e.listen = ln, ln.Addr().String()
+	e.listen = ln.Addr().String()
+	if e.tls != nil {
+		ln = tls.NewListener(ln, e.tls)
+	}
+	e.ln = ln
 	return nil
 }
 

@@ -34,6 +34,7 @@ func newNameServer(cfg Config) *nameServer {
 		kv:      map[string]map[string]string{},
 	}
 	n.ep = newEndpoint(cfg.Addr, cfg.IdleClose, n)
+	n.ep.tls = cfg.TLS
 	return n
 }
 

@@ -34,7 +34,7 @@ func TestWrongRocketMQTLS(t *testing.T) {
 		{"ROCKETMQ_TLS=true ROCKETMQ_TLS_SERVER_NAME=a/b", "ROCKETMQ_TLS_SERVER_NAME"},
 		{"ROCKETMQ_TLS=true ROCKETMQ_TLS_SERVER_NAME=*", "ROCKETMQ_TLS_SERVER_NAME"},
 		{"ROCKETMQ_TLS=true ROCKETMQ_TLS_SERVER_NAME=* ROCKETMQ_CA_FILE=" + ca, ""},
-		{"ROCKETMQ_TLS=true ROCKETMQ_PRODUCER=client-go", "ROCKETMQ_PRODUCER"},
+		{"ROCKETMQ_TLS=true ROCKETMQ_PRODUCER=client-go", "ROCKETMQ_TLS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.environ, func(t *testing.T) {
@@ -124,10 +124,7 @@ func shake(t *testing.T, environ []string, server *tls.Config) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := cfg.RocketMQTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := cfg.RocketMQTLSConfig.Clone()
 	if conf.ServerName == "" {
 		conf.ServerName = "127.0.0.1"
 	}
@@ -221,10 +218,7 @@ func TestRocketMQTLSClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf, err := cfg.RocketMQTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := cfg.RocketMQTLSConfig
 	before, err := conf.GetClientCertificate(nil)
 	if err != nil {
 		t.Fatal(err)
