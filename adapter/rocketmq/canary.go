@@ -114,6 +114,9 @@ func (k *canaries) loop(ctx context.Context) {
 			k.c.wg.Go(func() {
 				defer k.done(b.Name)
 				k.try(ctx, b.Name)
+				for k.refused(b.Name) != nil && k.known(b.Name) && sleep(ctx, jitter(every/5)) == nil { // who reads of it may grant it
+					k.try(ctx, b.Name)
+				}
 			})
 		}
 	}

@@ -23,7 +23,8 @@ type broker struct {
 	name, cluster string
 	addr          string // of the master; "": only replicas are there
 	slaves        int
-	told          int // name servers that know it
+	noWrites      bool // nothing is to be changed at it
+	told          int  // name servers that know it
 
 	conf    map[string]string // broker.conf and defaults; nil: refused
 	runtime map[string]string // nil: refused
@@ -48,6 +49,9 @@ func examineBroker(ctx context.Context, dial remoting.DialConfig, cfg *config.Co
 		return false, []Finding{f.as("broker.reach", b.name)}
 	}
 	found = append(found, fine("connected to %s in %s", b.addr, short(took)).as("broker.reach", b.name))
+	if f, arises := examineRights(ctx, conn, cfg, !b.noWrites); arises {
+		found = append(found, f.as("broker.rights", b.name))
+	}
 	for _, check := range brokerChecks() {
 		if f, arises := check.ask(b, cfg); arises {
 			found = append(found, f.as(check.name, b.name))

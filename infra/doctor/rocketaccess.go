@@ -9,9 +9,22 @@ import (
 	"lmqgate/adapter/rocketmq"
 )
 
-// rocketRights are what the user of ROCKETMQ_ACCESS_KEY needs; the README's table says why.
-const rocketRights = "Sub and Get on Topic:%LMQ%*; Sub, Get and Delete on Group:%LMQ%*; Pub, Sub and, unless " +
-	"TOPIC_AUTO_CREATE=false, Create on FALLBACK_TOPIC and on the topics of first levels"
+// Right is what ACL 2.0 allows a user, as `mqadmin createAcl -r RESOURCE -a ACTIONS -d Allow` does.
+type Right struct{ Resource, Actions string }
+
+// LeastRights are what the user of ROCKETMQ_ACCESS_KEY needs, with RocketMQ topics that are made by the gateway where they do
+// not exist: FALLBACK_TOPIC and those of first levels. README.md says what each is for.
+func LeastRights(topics ...string) []Right {
+	all := []Right{{"Topic:%LMQ%*", "Sub,Get"}, {"Group:%LMQ%*", "Sub,Get,Delete"}}
+	for _, t := range topics {
+		all = append(all, Right{"Topic:" + t, "Pub,Sub,Create"})
+	}
+	return all
+}
+
+// rocketRights are LeastRights in words.
+const rocketRights = "Sub,Get on Topic:%LMQ%*; Sub,Get,Delete on Group:%LMQ%*; Pub,Sub and, unless TOPIC_AUTO_CREATE=false, " +
+	"Create on FALLBACK_TOPIC and on the topics of first levels; Sub,Get on RELAY_TOPICS; Pub,Sub,Create on %SYS_MQTT with PRESENCE_EVENTS"
 
 // loginHints are answers of access control that knows nobody with these keys.
 var loginHints = []hint{
