@@ -108,7 +108,7 @@ func (l *ackLane) flush() {
 		l.requests++
 		conn.Go(ackRequest(l.broker, batch), ackTimeout, func(r *remoting.Command, err error) {
 			if err == nil && r.Code != remoting.Success {
-				err = fmt.Errorf("code %d: %s", r.Code, r.Remark)
+				err = answerError(r)
 			}
 			l.answered(batch, err)
 		})

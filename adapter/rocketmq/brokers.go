@@ -122,7 +122,7 @@ func (k *cluster) ask(ctx context.Context) (map[string]Broker, error) {
 		return nil, err
 	}
 	if answer.Code != remoting.Success {
-		return nil, fmt.Errorf("cluster information: code %d: %s", answer.Code, answer.Remark)
+		return nil, fmt.Errorf("cluster information: %w", answerError(answer))
 	}
 	info, err := remoting.DecodeClusterInfo(answer.Body)
 	if err != nil {

@@ -36,7 +36,37 @@ type canaries struct {
 
 	mu      sync.Mutex // protects the fields below
 	stalled map[string]time.Time
+	denied  map[string]error // by access control; the canaries' rights are those of every client's messages
 	trying  map[string]bool
+}
+
+// refused returns why access control lets broker take or hand out no canary, nil if it does.
+func (k *canaries) refused(broker string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.denied[broker]
+}
+
+// judge notes whether access control refused a step of a canary; other errors leave what was known.
+func (k *canaries) judge(broker string, err error) {
+	denied := errors.Is(err, ErrLogin) || errors.Is(err, ErrPermission)
+	if err != nil && !denied {
+		return
+	}
+	k.mu.Lock()
+	was := k.denied[broker]
+	if denied {
+		k.denied[broker] = err
+	} else {
+		delete(k.denied, broker)
+	}
+	k.mu.Unlock()
+	switch {
+	case denied && was == nil:
+		k.c.cfg.Logger.Error("broker refuses what every client needs", "broker", broker, "error", err, "remedy", k.c.remedy(err))
+	case !denied && was != nil:
+		k.c.cfg.Logger.Info("broker allows what every client needs", "broker", broker)
+	}
 }
 
 // Stalled tells since when broker has acknowledged messages without indexing them; ok is false if it does not.
@@ -84,6 +114,9 @@ func (k *canaries) loop(ctx context.Context) {
 			k.c.wg.Go(func() {
 				defer k.done(b.Name)
 				k.try(ctx, b.Name)
+				for k.refused(b.Name) != nil && k.known(b.Name) && sleep(ctx, jitter(every/5)) == nil { // who reads of it may grant it
+					k.try(ctx, b.Name)
+				}
 			})
 		}
 	}
@@ -111,6 +144,7 @@ func (k *canaries) try(ctx context.Context, broker string) {
 	began := time.Now()
 	bird, err := k.release(ctx, broker)
 	if err != nil {
+		k.judge(broker, err)
 		k.c.metrics.canaries.WithLabelValues("unsent").Inc()
 		k.c.cfg.Logger.Debug("no canary sent", "broker", broker, "error", err)
 		return
@@ -118,6 +152,9 @@ func (k *canaries) try(ctx context.Context, broker string) {
 	result := "late"
 	for n := 1; ; n++ {
 		seen, err := k.look(ctx, broker, bird)
+		if seen || err != nil {
+			k.judge(broker, err)
+		}
 		switch {
 		case seen:
 			if _, stalled := k.is(broker); !stalled {

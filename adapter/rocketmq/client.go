@@ -59,7 +59,7 @@ func New(cfg Config) (*Client, error) {
 	c.poppers = newPoppers(c)
 	c.acker = newAcker(c)
 	c.returner = &returner{c: c}
-	c.canaries = &canaries{c: c, stalled: make(map[string]time.Time), trying: make(map[string]bool)}
+	c.canaries = &canaries{c: c, stalled: make(map[string]time.Time), denied: make(map[string]error), trying: make(map[string]bool)}
 	c.topics = newTopics(c)
 	if cfg.DirectSend {
 		c.sender = &directSender{c: c}
@@ -74,6 +74,14 @@ func New(cfg Config) (*Client, error) {
 
 func (c *Client) dialConfig() remoting.DialConfig {
 	return remoting.DialConfig{Credentials: c.cfg.credentials(), TLS: c.cfg.TLS, Logger: c.cfg.Logger, Dial: c.cfg.Dial}
+}
+
+// remedy is what Config.Explain says of an error.
+func (c *Client) remedy(err error) string {
+	if c.cfg.Explain == nil || err == nil {
+		return ""
+	}
+	return c.cfg.Explain(err)
 }
 
 // startWait is how long Start waits for a first look at the cluster.

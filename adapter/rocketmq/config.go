@@ -40,6 +40,9 @@ type Config struct {
 	// takes a random one.
 	InstanceID string
 	Logger     *slog.Logger
+	// Explain says for the log what can be done about an error, naming variables that this package does not know; nil, or an
+	// empty answer, leaves that out.
+	Explain    func(error) (remedy string)
 	Registerer prometheus.Registerer
 	// ConnsPerBroker is the number of connections that carry held pulls and
 	// POPs; one more carries everything else. 0 is 2.

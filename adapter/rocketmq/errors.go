@@ -29,6 +29,10 @@ var (
 	// ErrExpired: the invisible time of a popped message is over; it comes back
 	// to its group.
 	ErrExpired = errors.New("invisible time over")
+	// ErrLogin: access control does not know the access key, or the secret key is another one.
+	ErrLogin = errors.New("login refused")
+	// ErrPermission: the user of the access key may not do this; what is missing is in the broker's remark.
+	ErrPermission = errors.New("permission missing")
 	// ErrStopped: the client was closed.
 	ErrStopped = errors.New("rocketmq client closed")
 )

@@ -129,7 +129,7 @@ func (c *Client) queryKey(ctx context.Context, broker, topic, key string, since 
 		return false, nil
 	case remoting.Success:
 	default:
-		return false, fmt.Errorf("query key: code %d: %s", answer.Code, answer.Remark)
+		return false, fmt.Errorf("query key: %w", answerError(answer))
 	}
 	messages, err := remoting.DecodeMessages(answer.Body)
 	for _, m := range messages { // the index goes by hash: others may come along

@@ -99,7 +99,7 @@ func (c *Client) skipReturned(ctx context.Context, group string, l LMQ) error {
 	if err == nil {
 		err = c.CommitConsumerOffset(ctx, l.Broker, group, topic, 0, end)
 	}
-	if errors.Is(err, errRefused) { // no such topic
+	if errors.Is(err, errRefused) && !errors.Is(err, ErrPermission) { // no such topic
 		err = c.dropOffsets(ctx, group, l.Broker)
 	}
 	return err

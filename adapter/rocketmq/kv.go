@@ -61,7 +61,7 @@ func kvTable(namespace string, answer *remoting.Command) (map[string]string, err
 		}
 		return table, nil
 	}
-	return nil, fmt.Errorf("read configuration %s: code %d: %s", namespace, answer.Code, answer.Remark)
+	return nil, fmt.Errorf("read configuration %s: %w", namespace, answerError(answer))
 }
 
 // PutKV writes one value of the key-value configuration on every name server. On an error some may have it.

@@ -169,7 +169,11 @@ func (s *slot) loop() {
 		if failures == 1 { // not once for each of many tries
 			level = slog.LevelWarn
 		}
-		s.c.cfg.Logger.Log(ctx, level, "broker connection", "broker", s.broker, "addr", s.address(), "conn", s.number, "error", err)
+		attrs := []any{"broker", s.broker, "addr", s.address(), "conn", s.number, "error", err}
+		if remedy := s.c.remedy(err); remedy != "" {
+			attrs = append(attrs, "remedy", remedy)
+		}
+		s.c.cfg.Logger.Log(ctx, level, "broker connection", attrs...)
 	}
 }
 
@@ -209,13 +213,17 @@ func (s *slot) serve(ctx context.Context) error {
 func (s *slot) greet(ctx context.Context, conn *remoting.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, redialLimit)
 	defer cancel()
-	if _, err := conn.Do(ctx, s.c.heartbeat()); err != nil {
+	answer, err := conn.Do(ctx, s.c.heartbeat())
+	if err != nil {
 		return err
+	}
+	if AccessError(answer.Code, answer.Remark) != nil { // so is all else: to wait and try again is gentler than to ask
+		return answerError(answer)
 	}
 	if s.number != 0 {
 		return nil
 	}
-	answer, err := conn.Do(ctx, remoting.NewRequest(remoting.GetBrokerRuntimeInfo, nil, nil))
+	answer, err = conn.Do(ctx, remoting.NewRequest(remoting.GetBrokerRuntimeInfo, nil, nil))
 	if err != nil {
 		return err
 	}

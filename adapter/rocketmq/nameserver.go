@@ -58,7 +58,7 @@ func (n *nameServers) all(ctx context.Context, cmd *remoting.Command) error {
 	for _, addr := range n.addrs {
 		answer, err := n.try(ctx, addr, cmd)
 		if err == nil && answer.Code != remoting.Success {
-			err = fmt.Errorf("code %d: %s", answer.Code, answer.Remark)
+			err = answerError(answer)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("name server %s: %w", addr, err))

@@ -155,8 +155,8 @@ func (c *Client) insist(ctx context.Context, broker string, cmd *remoting.Comman
 			return answer, nil
 		}
 		if err == nil {
-			err = fmt.Errorf("code %d: %s", answer.Code, answer.Remark)
-			if final(answer.Code) {
+			err = answerError(answer)
+			if final(answer.Code) || errors.Is(err, ErrLogin) || errors.Is(err, ErrPermission) {
 				return nil, fmt.Errorf("%w: %w", errRefused, err)
 			}
 		}

@@ -48,7 +48,7 @@ func (r *returning) request() *remoting.Command {
 // answer reads the broker's answer.
 func (r *returning) answer(a *remoting.Command, err error) (Handle, error) {
 	if err == nil && a.Code != remoting.Success {
-		err = fmt.Errorf("code %d: %s", a.Code, a.Remark)
+		err = answerError(a)
 	}
 	if err != nil {
 		return r.h, fmt.Errorf("change invisible time: %w", err)

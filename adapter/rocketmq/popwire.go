@@ -37,7 +37,7 @@ func (q *popQueue) parse(a *remoting.Command, err error) popAnswer {
 	case a.Code == remoting.PollingFull:
 		return popAnswer{err: fmt.Errorf("pop %s at %s: too many wait there: %w", q.key.lmq.Name, q.key.lmq.Broker, ErrBusy)}
 	case a.Code != remoting.Success:
-		return popAnswer{err: fmt.Errorf("pop %s at %s: code %d: %s", q.key.lmq.Name, q.key.lmq.Broker, a.Code, a.Remark)}
+		return popAnswer{err: fmt.Errorf("pop %s at %s: %w", q.key.lmq.Name, q.key.lmq.Broker, answerError(a))}
 	}
 	out := popAnswer{}
 	if out.messages, err = parsePop(a, q.key, time.Now()); err != nil {

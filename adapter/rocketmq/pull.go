@@ -145,7 +145,7 @@ func parsePull(a *remoting.Command, name string, offset int64) (PullResult, erro
 	case remoting.PullOffsetMoved:
 		r.Status = OffsetMoved
 	default:
-		return r, fmt.Errorf("code %d: %s", a.Code, a.Remark)
+		return r, answerError(a)
 	}
 	for _, f := range []struct {
 		key string

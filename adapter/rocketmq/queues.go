@@ -29,7 +29,19 @@ type topics struct {
 	known   map[string]*route
 	flights map[string]*flight
 	created int
+	denied  map[string]denial // by access control, at most deniedMax
 }
+
+// denial is why a topic may not be created.
+type denial struct {
+	err error
+	at  time.Time
+}
+
+const (
+	deniedFor = 30 * time.Second // after which creation of a topic is tried again
+	deniedMax = 1024
+)
 
 type route struct {
 	queues []Queue
@@ -48,7 +60,7 @@ type flight struct {
 const lookupTimeout = 10 * time.Second
 
 func newTopics(c *Client) *topics {
-	return &topics{c: c, known: make(map[string]*route), flights: make(map[string]*flight)}
+	return &topics{c: c, known: make(map[string]*route), flights: make(map[string]*flight), denied: make(map[string]denial)}
 }
 
 // Queues returns the writable queues of topic on masters, sorted by broker and
@@ -204,7 +216,7 @@ func (t *topics) ask(ctx context.Context, topic string) ([]Queue, error) {
 		return nil, fmt.Errorf("topic %s: %w", topic, ErrNoTopic)
 	}
 	if answer.Code != remoting.Success {
-		return nil, fmt.Errorf("queues of %s: code %d: %s", topic, answer.Code, answer.Remark)
+		return nil, fmt.Errorf("queues of %s: %w", topic, answerError(answer))
 	}
 	r, err := remoting.DecodeTopicRoute(answer.Body)
 	if err != nil {
@@ -240,11 +252,16 @@ func writable(topic string, r remoting.TopicRoute) []Queue {
 // create creates topic on every master.
 func (t *topics) create(ctx context.Context, topic string) error {
 	t.mu.Lock()
+	no, denied := t.denied[topic]
+	denied = denied && time.Since(no.at) < deniedFor
 	full := t.created >= t.c.cfg.MaxTopics
-	if !full {
+	if !full && !denied {
 		t.created++
 	}
 	t.mu.Unlock()
+	if denied {
+		return no.err
+	}
 	if full {
 		return fmt.Errorf("topic %s: %d topics created already: %w", topic, t.c.cfg.MaxTopics, ErrNoTopic)
 	}
@@ -253,11 +270,27 @@ func (t *topics) create(ctx context.Context, topic string) error {
 		t.mu.Lock()
 		t.created--
 		t.mu.Unlock()
+		if errors.Is(err, ErrPermission) {
+			return t.deny(topic, err)
+		}
 		return err
 	}
 	t.c.metrics.topics.Inc()
 	t.c.cfg.Logger.Info("topic created", "topic", topic, "brokers", n)
 	return nil
+}
+
+// deny notes that access control lets nobody create topic: it is as if TopicAutoCreate were off, for a while.
+func (t *topics) deny(topic string, err error) error {
+	err = fmt.Errorf("%w: %w", ErrNoTopic, err)
+	t.mu.Lock()
+	if len(t.denied) >= deniedMax {
+		clear(t.denied)
+	}
+	t.denied[topic] = denial{err, time.Now()}
+	t.mu.Unlock()
+	t.c.cfg.Logger.Warn("topic may not be created", "topic", topic, "error", err, "remedy", t.c.remedy(err))
+	return err
 }
 
 // others is how long the creation of a topic waits for further brokers once one has it: one that is away does not hold it up.

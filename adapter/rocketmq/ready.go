@@ -82,10 +82,13 @@ func (c *Client) answers(ctx context.Context, b Broker) error {
 	}
 	answer, err := conn.Do(ctx, c.heartbeat())
 	if err == nil && answer.Code != remoting.Success {
-		err = fmt.Errorf("heartbeat: code %d: %s", answer.Code, answer.Remark)
+		err = fmt.Errorf("heartbeat: %w", answerError(answer))
 	}
 	if since, stalled := c.canaries.is(b.Name); stalled && err == nil {
 		err = fmt.Errorf("since %s: %w", since.UTC().Format(time.RFC3339), ErrStalled)
+	}
+	if err == nil {
+		err = c.canaries.refused(b.Name)
 	}
 	return err
 }

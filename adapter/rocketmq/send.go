@@ -150,6 +150,9 @@ func encodeProperties(p map[string]string) string {
 // SYSTEM_ERROR may come from behind the write, so nobody knows; the three
 // time-outs mean stored on the master, but not as safely as configured.
 func sendCodeError(code int32, remark string) error {
+	if AccessError(code, remark) != nil {
+		return fmt.Errorf("%w: %w", ErrRejected, codeError(code, remark))
+	}
 	switch code {
 	case remoting.Success:
 		return nil
@@ -183,6 +186,8 @@ func sendErrorKind(err error) string {
 		return "no_topic"
 	case errors.Is(err, ErrNoBroker):
 		return "no_broker"
+	case errors.Is(err, ErrLogin), errors.Is(err, ErrPermission):
+		return "access"
 	case errors.Is(err, ErrUnknown):
 		return "unknown"
 	default:

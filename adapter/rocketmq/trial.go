@@ -41,6 +41,9 @@ func (c *Client) Try(ctx context.Context, broker string) (Trial, error) {
 			t.Read, t.Stored = time.Since(t.Sent), time.UnixMilli(m.StoreMillis)
 			return t, nil
 		}
+		if errors.Is(err, ErrLogin) || errors.Is(err, ErrPermission) {
+			return t, fmt.Errorf("try broker %s: read: %w", broker, err)
+		}
 		if err == nil && n > trialPulls && time.Since(t.Sent) > canaryPatience {
 			return t, fmt.Errorf("try broker %s: %w", broker, ErrStalled)
 		}

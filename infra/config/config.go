@@ -36,7 +36,7 @@ type Config struct {
 
 	RocketMQTLS        bool        `env:"ROCKETMQ_TLS" envDefault:"false"`
 	RocketMQCAFile     string      `env:"ROCKETMQ_CA_FILE"`
-	RocketMQServerName string      `env:"ROCKETMQ_TLS_SERVER_NAME"`
+	RocketMQServerName string      `env:"ROCKETMQ_TLS_SERVER_NAME"` // "*": any
 	RocketMQCertFile   string      `env:"ROCKETMQ_CERT_FILE"`
 	RocketMQKeyFile    string      `env:"ROCKETMQ_KEY_FILE"`
 	RocketMQTLSConfig  *tls.Config `env:"-" json:"-"` // nil: no TLS

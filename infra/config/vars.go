@@ -79,7 +79,7 @@ var vars = []Var{
 	},
 	{
 		Name:    "ROCKETMQ_TLS",
-		Meaning: "speak TLS with name servers and brokers",
+		Meaning: "speak TLS with name servers and brokers, all of them",
 		Accepts: acceptsBool,
 	},
 	{
@@ -89,12 +89,12 @@ var vars = []Var{
 	},
 	{
 		Name: "ROCKETMQ_TLS_SERVER_NAME", Default: "the host of each address",
-		Meaning: "name that their certificates are checked for: brokers mostly announce IP addresses",
-		Accepts: "a host name",
+		Meaning: "name that their certificates are checked for: brokers mostly announce IP addresses; `*` is any, with `ROCKETMQ_CA_FILE` only",
+		Accepts: "a host name, an IP address, or *",
 	},
 	{
 		Name: "ROCKETMQ_CERT_FILE", Default: "none",
-		Meaning: "PEM file of the gateway's own certificate, with `ROCKETMQ_KEY_FILE`, for brokers that ask for one",
+		Meaning: "PEM file of the gateway's own certificate, with `ROCKETMQ_KEY_FILE`, for brokers that ask for one; read again for each connection",
 		Accepts: "a readable PEM file",
 	},
 	{

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/rocketmq/remoting"
 	"lmqgate/infra/config"
 )
@@ -22,7 +23,8 @@ type broker struct {
 	name, cluster string
 	addr          string // of the master; "": only replicas are there
 	slaves        int
-	told          int // name servers that know it
+	noWrites      bool // nothing is to be changed at it
+	told          int  // name servers that know it
 
 	conf    map[string]string // broker.conf and defaults; nil: refused
 	runtime map[string]string // nil: refused
@@ -47,6 +49,9 @@ func examineBroker(ctx context.Context, dial remoting.DialConfig, cfg *config.Co
 		return false, []Finding{f.as("broker.reach", b.name)}
 	}
 	found = append(found, fine("connected to %s in %s", b.addr, short(took)).as("broker.reach", b.name))
+	if f, arises := examineRights(ctx, conn, cfg, !b.noWrites); arises {
+		found = append(found, f.as("broker.rights", b.name))
+	}
 	for _, check := range brokerChecks() {
 		if f, arises := check.ask(b, cfg); arises {
 			found = append(found, f.as(check.name, b.name))
@@ -61,7 +66,7 @@ func interviewBroker(ctx context.Context, conn caller, b *broker) (Finding, bool
 	answer, err := requestState(ctx, conn)
 	var no refusal
 	switch {
-	case errors.As(err, &no) && loginRefused(no):
+	case errors.Is(err, rocketmq.ErrLogin):
 		_, remedy := ExplainRocketMQ(err)
 		return failure(remedy, "refuses the login: %v", err), false
 	case errors.As(err, &no):
@@ -91,7 +96,7 @@ func requestState(ctx context.Context, conn caller) (*remoting.Command, error) {
 	for tries := 1; ; tries++ {
 		answer, err := request(ctx, conn, remoting.GetBrokerRuntimeInfo, nil)
 		var no refusal
-		if !errors.As(err, &no) || no.code != remoting.SystemError || loginRefused(no) || tries == stateTries {
+		if !errors.As(err, &no) || no.code != remoting.SystemError || errors.Is(err, rocketmq.ErrLogin) || tries == stateTries {
 			return answer, err
 		}
 		select {
@@ -107,13 +112,6 @@ const (
 	stateTries = 5
 	statePause = 300 * time.Millisecond
 )
-
-// loginRefused tells a wrong key from a missing right.
-func loginRefused(r refusal) bool {
-	text := strings.ToLower(r.remark)
-	return strings.Contains(text, "signature") || strings.Contains(text, "accesskey") || strings.Contains(text, "user not found") ||
-		strings.Contains(text, "authentic")
-}
 
 // properties reads `name=value` lines.
 func properties(text string) map[string]string {

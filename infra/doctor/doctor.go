@@ -74,7 +74,10 @@ func Servers(ctx context.Context, cfg config.Config, log *slog.Logger) []Finding
 // Variables that say where the servers are: with a problem in one of them nothing can be asked.
 var (
 	redisVars  = []string{"REDIS_URL", "REDIS_CLUSTER", "REDIS_SENTINEL_MASTER", "REDIS_CA_FILE", "REDIS_PREFIX"}
-	rocketVars = []string{"NAMESRV_ADDR", "ROCKETMQ_ACCESS_KEY", "ROCKETMQ_SECRET_KEY"}
+	rocketVars = []string{
+		"NAMESRV_ADDR", "ROCKETMQ_ACCESS_KEY", "ROCKETMQ_SECRET_KEY", "ROCKETMQ_TLS", "ROCKETMQ_CA_FILE",
+		"ROCKETMQ_CERT_FILE", "ROCKETMQ_KEY_FILE", "ROCKETMQ_TLS_SERVER_NAME", "ROCKETMQ_PRODUCER",
+	}
 )
 
 // usable tells whether none of the variables has a problem.

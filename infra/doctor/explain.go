@@ -40,6 +40,7 @@ func ExplainRedis(err error) (public, remedy string) {
 	return explain(err, target{
 		variable: "REDIS_URL", peer: "Redis", hints: redisHints, authorities: "REDIS_CA_FILE",
 		name: "the certificate is for another name than the host in REDIS_URL", plain: "write redis:// for rediss:// in REDIS_URL",
+		tls: "rediss:// in REDIS_URL",
 	})
 }
 
@@ -47,9 +48,6 @@ func ExplainRedis(err error) (public, remedy string) {
 var rocketHints = []hint{
 	{"knows no broker", "no broker", "the name server of NAMESRV_ADDR answers but no broker has told it of itself: start one with namesrvAddr in broker.conf"},
 	{"broker busy", "busy", "the broker refuses work; look at its load and its disk"},
-	{"is not found", "login refused", "RocketMQ knows no such user: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
-	{"accesskey", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
-	{"signature", "login refused", "RocketMQ refuses the login: see ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY"},
 }
 
 // ExplainRocketMQ is the same for an error of RocketMQ.
@@ -58,32 +56,16 @@ func ExplainRocketMQ(err error) (public, remedy string) {
 		return "does not index", "a broker acknowledges messages that nobody can read: " + lmqRemedy +
 			", if they are not set; else look at its log for errors of the reput or dispatch service (lmqgate doctor says which)"
 	}
-	if !isTLS(err) && !isLogin(err) && strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
+	if public, remedy := explainSecured(err); public != "" {
+		return public, remedy
+	}
+	if strings.Contains(err.Error(), "broker ") && !strings.Contains(err.Error(), "knows no broker") && !strings.Contains(err.Error(), "ask for brokers") {
 		return "broker not reachable", "the name server of NAMESRV_ADDR answers, the broker it names does not: does it run, and is " +
-			"brokerIP1 in its broker.conf an address that can be reached from here?"
+			"brokerIP1 in its broker.conf an address that can be reached from here? One that wants TLS (ROCKETMQ_TLS=true) hangs up too"
 	}
 	return explain(err, target{
-		variable: "NAMESRV_ADDR", peer: "the name server", hints: rocketHints, authorities: "ROCKETMQ_CA_FILE",
-		name:  "the certificate is for another name than the address: say in ROCKETMQ_TLS_SERVER_NAME which name it is for (brokers mostly announce IP addresses)",
-		plain: "leave ROCKETMQ_TLS out, or switch TLS on there (tls.server.mode=permissive)",
+		variable: "NAMESRV_ADDR", peer: "the name server", hints: rocketHints, tls: "ROCKETMQ_TLS=true",
 	})
-}
-
-// isTLS reports whether TLS is what fails.
-func isTLS(err error) bool {
-	var (
-		unknown x509.UnknownAuthorityError
-		invalid x509.CertificateInvalidError
-		host    x509.HostnameError
-		noTLS   tls.RecordHeaderError
-	)
-	return errors.As(err, &unknown) || errors.As(err, &invalid) || errors.As(err, &host) || errors.As(err, &noTLS)
-}
-
-// isLogin reports whether a broker refuses the keys.
-func isLogin(err error) bool {
-	text := strings.ToLower(err.Error())
-	return strings.Contains(text, "accesskey") || strings.Contains(text, "signature") || strings.Contains(text, "is not found")
 }
 
 // target is what an error is explained for.
@@ -93,6 +75,7 @@ type target struct {
 	authorities    string // the variable that names the authorities' file
 	name           string // what to do about a certificate for another name
 	plain          string // what to do where no TLS is spoken
+	tls            string // how TLS is switched on
 }
 
 // explain says what an error means that came of dialing what a variable names, or of its answer.
@@ -129,7 +112,7 @@ func explain(err error, to target) (public, remedy string) {
 	case isTimeout:
 		return "no answer", "no answer from the address in " + variable + "; check it, firewalls and network rules between (the first connection on Cloud Run may take a minute)"
 	case closed:
-		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS"
+		return "not reachable", peer + " closes the connection; check that the address in " + variable + " is right, and whether it wants TLS (" + to.tls + ")"
 	}
 	return "not available", "check " + variable + " and whether " + peer + " runs"
 }

@@ -36,6 +36,9 @@ type refusal struct {
 
 func (r refusal) Error() string { return fmt.Sprintf("code %d: %s", r.code, r.remark) }
 
+// Unwrap is rocketmq.ErrLogin or ErrPermission, or nil.
+func (r refusal) Unwrap() error { return rocketmq.AccessError(r.code, r.remark) }
+
 // request asks a server; an answer with another code than success is a refusal.
 func request(ctx context.Context, c caller, code int32, ext map[string]string) (*remoting.Command, error) {
 	answer, err := c.Do(ctx, remoting.NewRequest(code, ext, nil))
@@ -67,6 +70,7 @@ func examineRocket(ctx context.Context, c Config, cfg *config.Config) []Finding 
 	reached := make([]bool, len(brokers))
 	var asked sync.WaitGroup
 	for i, b := range brokers {
+		b.noWrites = c.NoWrites
 		asked.Go(func() { reached[i], parts[i] = examineBroker(ctx, dial, cfg, b) })
 	}
 	asked.Wait()
@@ -123,7 +127,7 @@ func sendThrough(ctx context.Context, c Config, rocket rocketmq.Config, brokers 
 // trip judges how a message went through a broker.
 func trip(b *broker, t rocketmq.Trial, err error) Finding {
 	switch {
-	case errors.Is(err, rocketmq.ErrNoTopic):
+	case errors.Is(err, rocketmq.ErrNoTopic) && !errors.Is(err, rocketmq.ErrPermission):
 		return failure("create the topic, see below, or set TOPIC_AUTO_CREATE=true", "no message can be sent: %v", err)
 	case errors.Is(err, rocketmq.ErrStalled) && !b.dispatches():
 		return failure(lmqRemedy, "acknowledges messages and does not index them: nobody would get any")
@@ -151,6 +155,9 @@ var tripHints = []hint{
 
 // tripRemedy is what to do where a broker answers and does not take or hand out a message.
 func tripRemedy(err error) string {
+	if remedy := RocketMQRemedy(err); remedy != "" {
+		return remedy
+	}
 	for _, h := range tripHints {
 		if strings.Contains(strings.ToLower(err.Error()), h.text) {
 			return h.remedy

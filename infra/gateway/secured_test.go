@@ -43,7 +43,7 @@ func TestSecuredRocketMQ(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			mq := minimq.RunWith(t, minimq.Config{TLS: &tls.Config{Certificates: []tls.Certificate{tt.cert}}, AccessKey: "gateway", SecretKey: "12345678"})
+			mq := minimq.RunWith(t, minimq.Config{TLS: &tls.Config{Certificates: []tls.Certificate{tt.cert}}, Users: []minimq.User{{Name: "gateway", Secret: "12345678", Super: true}}})
 			environ := append([]string{env("REDIS_URL", "redis://"+miniredis.RunT(t).Addr()), env("NAMESRV_ADDR", mq.Addr())}, tt.environ...)
 			if tt.root != nil {
 				environ = append(environ, "ROCKETMQ_TLS=true", env("ROCKETMQ_CA_FILE", pemFile(t, tt.root)))

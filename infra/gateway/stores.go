@@ -10,6 +10,7 @@ import (
 
 	"lmqgate/adapter/auth"
 	"lmqgate/adapter/rocketmq"
+	"lmqgate/infra/doctor"
 	"lmqgate/meta/access"
 	"lmqgate/meta/redisstore"
 )
@@ -76,6 +77,7 @@ func (g *Gateway) openRocket() error {
 		servers = []string{g.embedded.mq.Addr()}
 	}
 	c, err := rocketmq.New(rocketmq.Config{
+		Explain:     doctor.RocketMQRemedy,
 		NameServers: servers, AccessKey: g.cfg.RocketMQAccessKey, SecretKey: g.cfg.RocketMQSecretKey.Reveal(), TLS: g.cfg.RocketMQTLSConfig,
 		InstanceID: g.id, TopicAutoCreate: g.cfg.TopicAutoCreate, CanaryTopic: g.cfg.FallbackTopic, MaxInFlight: 32768, CanaryEvery: canaryEvery,
 		DirectSend: g.cfg.RocketMQProducer == "direct",

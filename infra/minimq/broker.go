@@ -31,6 +31,7 @@ type Broker struct {
 	cfg    Config
 	name   string
 	names  *nameServer
+	access *accessTable
 	ep     *endpoint
 	log    *slog.Logger
 	faults *Faults
@@ -53,9 +54,9 @@ type Broker struct {
 	rng *rand.Rand
 }
 
-func newBroker(cfg Config, i int, names *nameServer) *Broker {
+func newBroker(cfg Config, i int, names *nameServer, access *accessTable) *Broker {
 	b := &Broker{
-		cfg: cfg, name: "broker-" + string(rune('a'+i)), names: names,
+		cfg: cfg, name: "broker-" + string(rune('a'+i)), names: names, access: access,
 		groups: newGroupTable(cfg), offsets: newOffsetTable(), locks: newLockTable(cfg.Now),
 		timers: newTimers(cfg.Now), rng: rand.New(rand.NewPCG(cfg.Seed, uint64(i))),
 	}
@@ -176,7 +177,7 @@ func (b *Broker) handle(c *conn, req *remoting.Command) {
 	if !b.faults.admit(c, req) {
 		return
 	}
-	if why := b.stranger(req); why != "" {
+	if why := b.access.refuses(c, req); why != "" {
 		b.faults.release(c, req, &remoting.Command{Code: remoting.NoPermission, Remark: why})
 		return
 	}
@@ -188,22 +189,6 @@ func (b *Broker) handle(c *conn, req *remoting.Command) {
 	if resp != nil {
 		b.faults.release(c, req, resp)
 	}
-}
-
-// stranger says why a request is refused, "" if it is not: every one has to be signed where there are keys.
-func (b *Broker) stranger(req *remoting.Command) string {
-	keys := remoting.Credentials{AccessKey: b.cfg.AccessKey, SecretKey: b.cfg.SecretKey}
-	switch {
-	case keys.Empty():
-		return ""
-	case req.Ext[remoting.FieldAccessKey] == "":
-		return "No accessKey is configured"
-	case req.Ext[remoting.FieldAccessKey] != keys.AccessKey:
-		return "User:" + req.Ext[remoting.FieldAccessKey] + " is not found"
-	case req.Ext[remoting.FieldSignature] != remoting.Sign(keys, req.Ext, req.Body)[remoting.FieldSignature]:
-		return "check signature failed"
-	}
-	return ""
 }
 
 // answer returns the response to req, or nil if it comes later. A handler that

@@ -50,8 +50,9 @@ type Config struct {
 	Settings map[string]string
 	// TLS makes name server and brokers speak TLS only; nil: none.
 	TLS *tls.Config
-	// AccessKey and SecretKey make brokers refuse requests that are not signed with them, as with ACL switched on.
-	AccessKey, SecretKey string
+	// Users switch access control on, as authenticationEnabled and authorizationEnabled of ACL 2.0 do: brokers answer
+	// requests only that a user has signed and may make. Server.SetUsers changes them.
+	Users []User
 	// Now is the clock of store times and expiry; nil: time.Now.
 	Now func() time.Time
 	// Logger gets what a broker would log; nil: nothing.

@@ -14,15 +14,17 @@ import (
 type Server struct {
 	cfg     Config
 	names   *nameServer
+	access  *accessTable
 	brokers []*Broker
 }
 
 // New returns a server that does not run yet.
 func New(cfg Config) *Server {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, names: newNameServer(cfg)}
+	s := &Server{cfg: cfg, names: newNameServer(cfg), access: &accessTable{}}
+	s.SetUsers(cfg.Users...)
 	for i := range cfg.Brokers {
-		s.brokers = append(s.brokers, newBroker(cfg, i, s.names))
+		s.brokers = append(s.brokers, newBroker(cfg, i, s.names, s.access))
 	}
 	return s
 }
