@@ -171,11 +171,19 @@ func enough(t *testing.T, binary string, env []string) {
 	must(t, pub.connect(g.TCP))
 	must(t, pub.subscribe(1, "few/kept"))
 	if !sub.gets(soon, 3, nil) || !pub.gets(soon, 1, nil) {
-		t.Error("not all arrived")
+		t.Errorf("not all arrived: %v and %v", payloads(sub.received(nil)), payloads(pub.received(nil)))
 	}
 	log, err := g.All()
 	must(t, err)
-	if strings.Contains(log, "NOPERM") || strings.Contains(log, "ACL failure") || strings.Contains(log, "executing the script") {
+	if t.Failed() {
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, `"WARN"`) || strings.Contains(line, `"ERROR"`) {
+				t.Log(line)
+			}
+		}
+	}
+	if strings.Contains(log, "NOPERM") || strings.Contains(log, "ACL failure") || strings.Contains(log, "executing the script") ||
+		strings.Contains(log, "has no permission") {
 		t.Errorf("a right is missing:\n%s", log)
 	}
 }

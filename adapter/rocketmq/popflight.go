@@ -55,7 +55,9 @@ func (f *popFlight) send() {
 	f.sent = true
 	q.sent++
 	q.armed++
-	conn.Go(popRequest(q.key, f.max, f.wait), f.wait+popOverdue, func(a *remoting.Command, err error) {
+	born := q.s.clock.born(q.key.lmq.Broker, time.Now())
+	conn.Go(popRequest(q.key, f.max, f.wait, born), f.wait+popOverdue, func(a *remoting.Command, err error) {
+		q.s.clock.answered(q.key.lmq.Broker, born, a)
 		q.s.landed(f, q.parse(a, err))
 	})
 	if f.wait > probeAfter && q.recentlyActive(time.Now()) {

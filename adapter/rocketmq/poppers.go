@@ -27,7 +27,8 @@ const (
 // what comes for a Pop that was cancelled, leaves a flight over that serves the
 // next Pop.
 type poppers struct {
-	c *Client
+	c     *Client
+	clock popClock
 
 	mu      sync.Mutex // protects the fields below, and all of popQueue and popFlight
 	queues  map[popKey]*popQueue

@@ -27,7 +27,9 @@ func (q *popQueue) probe(armed uint32, again bool) {
 		return
 	}
 	q.probing = true
-	conn.Go(popRequest(q.key, q.waiting[0].max, 0), pullTimeout, func(a *remoting.Command, err error) {
+	born := q.s.clock.born(q.key.lmq.Broker, time.Now())
+	conn.Go(popRequest(q.key, q.waiting[0].max, 0, born), pullTimeout, func(a *remoting.Command, err error) {
+		q.s.clock.answered(q.key.lmq.Broker, born, a)
 		q.probed(armed, again, q.parse(a, err))
 	})
 }

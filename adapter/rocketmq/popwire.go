@@ -18,12 +18,12 @@ type popAnswer struct {
 }
 
 // popRequest makes a POP. With bornTime 0 the broker measures pollTime by its
-// own clock. initMode counts only for a group without an offset, see BeginGroup.
-func popRequest(k popKey, limit int, poll time.Duration) *remoting.Command {
+// own clock, see popClock. initMode counts only for a group without an offset, see BeginGroup.
+func popRequest(k popKey, limit int, poll time.Duration, born popBorn) *remoting.Command {
 	return remoting.NewRequest(remoting.PopMessage, map[string]string{
 		"consumerGroup": k.group, "topic": k.lmq.Name, "queueId": "0", "maxMsgNums": strconv.Itoa(limit),
 		"invisibleTime": strconv.FormatInt(k.invisible.Milliseconds(), 10), "pollTime": strconv.FormatInt(poll.Milliseconds(), 10),
-		"bornTime": "0", "initMode": "1", "expType": "TAG", "exp": "*", "order": "false", "bname": k.lmq.Broker,
+		"bornTime": born.text, "initMode": "1", "expType": "TAG", "exp": "*", "order": "false", "bname": k.lmq.Broker,
 	}, nil)
 }
 

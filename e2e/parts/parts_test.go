@@ -69,7 +69,7 @@ func TestRocketMQ(t *testing.T) {
 		t.Error("a killed broker answers")
 	}
 	broker.Start()
-	if err := brokerReady(s.Addr, broker.Addr, broker.Addr); err != nil {
+	if err := brokerReady(s.Addr, broker.Addr, broker.Addr, nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,13 +11,60 @@ import (
 // RocketMQOptions choose the brokers. The zero value is one master with RocksDB index and LMQ switched on, which is what
 // production needs.
 type RocketMQOptions struct {
-	Version   string   // of the brokers and the name server; "" means RocketMQVersion
-	Brokers   int      // masters, broker-a, broker-b, ...; 0 means 1
-	FileIndex bool     // consume queues as files (RocketMQ's default) instead of RocksDB
-	NoLMQ     bool     // enableLmq and enableMultiDispatch stay off, as on a broker that nobody prepared
-	Proxied   bool     // clients are told the address of a proxy before each broker: Linux only, it needs 127.0.0.2
-	Heap      string   // -Xmx of a broker; "" means 1g
-	Conf      []string // further lines of broker.conf, such as "fileReservedTime=1"; they win
+	Version   string    // of the brokers and the name server; "" means RocketMQVersion
+	Brokers   int       // masters, broker-a, broker-b, ...; 0 means 1
+	FileIndex bool      // consume queues as files (RocketMQ's default) instead of RocksDB
+	NoLMQ     bool      // enableLmq and enableMultiDispatch stay off, as on a broker that nobody prepared
+	Proxied   bool      // clients are told the address of a proxy before each broker: Linux only, it needs 127.0.0.2
+	Heap      string    // -Xmx of a broker; "" means 1g
+	Secured   *Security // nil: plain connections, and everybody may do everything
+	Conf      []string  // further lines of broker.conf, such as "fileReservedTime=1"; they win
+}
+
+// Security is TLS between everybody, and access control (ACL 2.0) at the brokers.
+type Security struct {
+	CertFile string // PEM, of all servers; "": plain connections
+	KeyFile  string // PEM, PKCS #8, without a password
+	Root     *Login // who may do everything; nil: no access control
+}
+
+// Login is a user of a broker with access control.
+type Login struct{ User, Secret string }
+
+// flags are what a Java process of the cluster is started with.
+func (s *Security) flags() []string {
+	if s == nil || s.CertFile == "" {
+		return nil
+	}
+	return []string{
+		"-Dtls.server.mode=enforcing", "-Dtls.test.mode.enable=false", "-Dtls.server.need.client.auth=none", "-Dtls.server.authClient=false",
+		"-Dtls.server.certPath=" + s.CertFile, "-Dtls.server.keyPath=" + s.KeyFile,
+		"-Dtls.enable=true", "-Dtls.client.authServer=true", "-Dtls.client.trustCertPath=" + s.CertFile, // broker to name server
+	}
+}
+
+// lines are of broker.conf.
+func (s *Security) lines() []string {
+	if s == nil || s.Root == nil {
+		return nil
+	}
+	const auth = "org.apache.rocketmq.auth."
+	return []string{
+		"authenticationEnabled=true", "authenticationProvider=" + auth + "authentication.provider.DefaultAuthenticationProvider",
+		"authenticationMetadataProvider=" + auth + "authentication.provider.LocalAuthenticationMetadataProvider",
+		"authorizationEnabled=true", "authorizationProvider=" + auth + "authorization.provider.DefaultAuthorizationProvider",
+		"authorizationMetadataProvider=" + auth + "authorization.provider.LocalAuthorizationMetadataProvider",
+		fmt.Sprintf(`initAuthenticationUser={"username":%q,"password":%q}`, s.Root.User, s.Root.Secret),
+		fmt.Sprintf(`innerClientAuthenticationCredentials={"accessKey":%q,"secretKey":%q}`, s.Root.User, s.Root.Secret),
+	}
+}
+
+// login is whose requests brokers answer.
+func (s *Security) login() *Login {
+	if s == nil {
+		return nil
+	}
+	return s.Root
 }
 
 // RocketMQServers are a name server and its brokers.
@@ -63,14 +110,14 @@ func RocketMQ(t T, o RocketMQOptions) *RocketMQServers {
 	t.Helper()
 	lib := jars(t, o.version())
 	s := &RocketMQServers{Addr: loopback(FreePort(t)), Version: o.version()}
-	s.NameServer = nameServer(t, lib, s.Addr)
+	s.NameServer = nameServer(t, lib, s.Addr, o.Secured)
 	for i := range max(1, o.Brokers) {
 		s.Brokers = append(s.Brokers, broker(t, lib, s.Addr, "broker-"+string(rune('a'+i)), o))
 	}
 	return s
 }
 
-func nameServer(t T, lib, addr string) *Process {
+func nameServer(t T, lib, addr string, way *Security) *Process {
 	t.Helper()
 	dir := t.TempDir()
 	conf := writeConf(t, filepath.Join(dir, "namesrv.conf"),
@@ -80,9 +127,9 @@ func nameServer(t T, lib, addr string) *Process {
 	return start(t, &Process{
 		name: "name server " + addr, log: filepath.Join(dir, "namesrv.log"), detail: filepath.Join(dir, rocketLogs, "namesrv.log"),
 		command: func() *exec.Cmd {
-			return java(dir, lib, []string{"-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"}, "org.apache.rocketmq.namesrv.NamesrvStartup", conf)
+			return java(dir, lib, append(way.flags(), "-Xms64m", "-Xmx256m", "-XX:+UseSerialGC"), "org.apache.rocketmq.namesrv.NamesrvStartup", conf)
 		},
-		ready: func() error { _, err := ask(addr, codeClusterInfo); return err },
+		ready: func() error { _, err := askBy(addr, codeClusterInfo, way, nil); return err },
 	})
 }
 
@@ -111,6 +158,7 @@ func broker(t T, lib, nameServer, name string, o RocketMQOptions) *Broker {
 	if !o.FileIndex {
 		lines = append(lines, "storeType=defaultRocksDB")
 	}
+	lines = append(lines, o.Secured.lines()...)
 	conf := writeConf(t, filepath.Join(dir, "broker.conf"), append(lines, o.Conf...)...)
 	heap := o.Heap
 	if heap == "" {
@@ -119,23 +167,23 @@ func broker(t T, lib, nameServer, name string, o RocketMQOptions) *Broker {
 	p := start(t, &Process{
 		name: name + " " + addr, log: filepath.Join(dir, "broker.log"), detail: filepath.Join(dir, rocketLogs, "broker.log"),
 		command: func() *exec.Cmd {
-			return java(dir, lib, []string{"-Xms256m", "-Xmx" + heap, "-XX:MaxDirectMemorySize=512m"}, "org.apache.rocketmq.broker.BrokerStartup", conf)
+			return java(dir, lib, append(o.Secured.flags(), "-Xms256m", "-Xmx"+heap, "-XX:MaxDirectMemorySize=512m"), "org.apache.rocketmq.broker.BrokerStartup", conf)
 		},
-		ready: func() error { return brokerReady(nameServer, told, addr) },
+		ready: func() error { return brokerReady(nameServer, told, addr, o.Secured) },
 	})
 	return &Broker{Process: p, Name: name, Addr: told, Way: way}
 }
 
 // brokerReady asks the name server for the broker, and the broker for itself.
-func brokerReady(nameServer, told, addr string) error {
-	info, err := ask(nameServer, codeClusterInfo)
+func brokerReady(nameServer, told, addr string, way *Security) error {
+	info, err := askBy(nameServer, codeClusterInfo, way, nil)
 	if err != nil {
 		return err
 	}
 	if !strings.Contains(string(info), `"`+told+`"`) {
 		return fmt.Errorf("the name server does not know %s", told)
 	}
-	_, err = ask(addr, codeBrokerConfig)
+	_, err = askBy(addr, codeBrokerConfig, way, way.login())
 	return err
 }
 

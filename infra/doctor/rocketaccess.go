@@ -76,7 +76,7 @@ func explainRocketTLS(err error) (public, remedy string) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return bad, "the server's certificate is not valid now: renew what its tls.server.certPath names and restart it, or check the clock of this machine; ROCKETMQ_CA_FILE may have expired too"
 	case errors.As(err, &host):
-		return bad, "the server's certificate is not for the address that it is dialed by (brokers: brokerIP1): issue it for that too, or name what it is for in ROCKETMQ_TLS_SERVER_NAME"
+		return bad, "the server's certificate is not for the address that it is dialed by (brokers: brokerIP1): issue it for that too, or name what it is for in ROCKETMQ_TLS_SERVER_NAME. (RocketMQ in tls.test.mode makes one for nobody: give it one with tls.server.certPath)"
 	case errors.As(err, &invalid):
 		return bad, "the server's certificate cannot be used: see what tls.server.certPath names, and ROCKETMQ_CA_FILE"
 	case errors.As(err, &noTLS), strings.Contains(text, "tls handshake with ") && (strings.Contains(text, "EOF") || strings.Contains(text, "reset by peer")):
