@@ -31,11 +31,12 @@ func TestAdmin(t *testing.T) {
 		phone.subscribed(1, f.topic("room/+"))
 		away.subscribed(1, f.topic("room/+"), f.topic("room/1"))
 		away.disconnect()
-		acks := make(chan packet.ReasonCode, 3)
+		acks := make(chan packet.ReasonCode, 4)
 		for n := range 3 {
 			phone.publish(f.topic("room/2"), 1, fmt.Sprint(n), func(c packet.ReasonCode) { acks <- c })
 		}
-		for range 3 {
+		phone.publish(f.topic("p2p/sensor-1/x"), 1, "for you", func(c packet.ReasonCode) { acks <- c })
+		for range 4 {
 			take(t, acks)
 		}
 		eventually(t, soon, func() error { // the index of a broker lags a little
@@ -44,12 +45,12 @@ func TestAdmin(t *testing.T) {
 				State  string
 				Behind *int
 			}
-			if err := json.Unmarshal([]byte(out), &d); err != nil || d.State != "away" || d.Behind == nil || *d.Behind != 3 {
+			if err := json.Unmarshal([]byte(out), &d); err != nil || d.State != "away" || d.Behind == nil || *d.Behind != 4 {
 				return fmt.Errorf("sensor-1: %v\n%s", err, out)
 			}
 			return nil
 		})
-		f.prints("client sensor-1", 0, "behind         3 messages")
+		f.prints("client sensor-1", 0, "behind         4 messages", "2 subscriptions", "(sent to the client)")
 		f.prints("clients", 0, "phone-7", "sensor-1", "2 clients")
 		f.prints("clients --connected", 0, "phone-7", "1 client\n")
 		f.prints("filters --clients "+f.topic("room/+"), 0, "2 subscribers")

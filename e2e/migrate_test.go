@@ -90,6 +90,21 @@ func (f *fleet) javaMessages(from, to int) {
 	f.produce(list...)
 }
 
+// javaPrivate sends messages to a client as the Java gateway writes them.
+func (f *fleet) javaPrivate(client string, n int) (lmq string) {
+	f.t.Helper()
+	lmq = "%LMQ%%p2p%" + client + "%"
+	var list []rocketMessage
+	for i := range n {
+		list = append(list, rocketMessage{Topic: f.first, Tag: "MQTT_COMMON", Body: fmt.Append(nil, "private ", i+1), Properties: map[string]string{
+			"INNER_MULTI_DISPATCH": lmq, "originMqttTopic": f.topic("p2p/%s/x", client),
+			"qosLevel": "1", "retryTimes": "0", "IS_EMPTY_MSG": "false", "extData": `{"qosLevel":"1"}`,
+		}})
+	}
+	f.produce(list...)
+	return lmq
+}
+
 // TestMigrate: a client of a Java gateway goes on here where it stopped, with no message lost or repeated; and in a mixed
 // fleet each side's clients get the messages of the other.
 func TestMigrate(t *testing.T) {
@@ -118,11 +133,14 @@ func TestMigrate(t *testing.T) {
 			}
 		}
 		end(lmq, 6)
+		private := f.javaPrivate(client, 3)
+		end(private, 3)
+		must(t, mq.CommitConsumerOffset(ctx, broker, "%LMQ%"+client, private, 0, 1))
 		must(t, mq.CommitConsumerOffset(ctx, broker, "%LMQ%"+client, lmq, 0, 2))
 
-		f.wantMigrated("0 would take over, /+ take 2", client)
-		f.wantMigrated("0 taken over, /+ take 2", client, "--apply")
-		f.wantMigrated("0 nothing to do, /+ same 2", client, "--apply")
+		f.wantMigrated("0 would take over, #p2p take 1, /+ take 2", client)
+		f.wantMigrated("0 taken over, #p2p take 1, /+ take 2", client, "--apply")
+		f.wantMigrated("0 nothing to do, #p2p same 1, /+ same 2", client, "--apply")
 		if _, text, status := f.migrate(client); status != 0 || !strings.Contains(text, "nothing to do: 1") {
 			t.Errorf("migrate: %d\n%s", status, text)
 		}
@@ -136,8 +154,12 @@ func TestMigrate(t *testing.T) {
 		if !dev.gets(soon, 6, func(a arrival) bool { return a.topic == f.topic("a") }) {
 			t.Error("messages are missing")
 		}
+		toClient := func(a arrival) bool { return a.topic == f.topic("p2p/%s/x", client) }
+		if !dev.gets(soon, 2, toClient) || fmt.Sprint(payloads(dev.received(toClient))) != "[private 2 private 3]" {
+			t.Errorf("sent to the client itself: %v", payloads(dev.received(toClient)))
+		}
 		var got []string
-		for _, a := range dev.received(nil) {
+		for _, a := range dev.received(func(a arrival) bool { return !toClient(a) }) {
 			got = append(got, a.payload)
 		}
 		if fmt.Sprint(got) != "[3 4 5 6 7 8]" || !dev.present[0] {

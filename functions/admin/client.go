@@ -32,6 +32,7 @@ type Subscription struct {
 	ID      uint32   `json:"identifier,omitempty"`
 	NoLocal bool     `json:"no_local,omitempty"`
 	Shared  bool     `json:"shared,omitempty"` // brokers keep the group's position, the session has none
+	Own     bool     `json:"own,omitempty"`    // no subscription: the queue of what is sent to the client itself; Filter is "#p2p"
 	LMQ     string   `json:"lmq"`
 	Cursors []Cursor `json:"cursors"` // one a broker, as last saved; none for sessions that end with their connection
 	Lag     *int64   `json:"lag"`     // of all its cursors; null: not known
@@ -104,7 +105,7 @@ func (a *Admin) Client(ctx context.Context, id string) (Detail, error) {
 	return d, nil
 }
 
-// subscriptions are sorted by their age, as the session has them.
+// subscriptions are sorted by their age, as the session has them; the client's own queue comes first.
 func subscriptions(st *session.State) []Subscription {
 	slices.SortFunc(st.Subscriptions, func(a, b session.Subscription) int {
 		if a.Seq != b.Seq {
@@ -123,7 +124,11 @@ func subscriptions(st *session.State) []Subscription {
 		}
 		cursors[c.Filter] = append(cursors[c.Filter], one)
 	}
-	all := make([]Subscription, 0, len(st.Subscriptions))
+	all := make([]Subscription, 0, len(st.Subscriptions)+1)
+	if own := cursors[topic.OwnFilter]; own != nil {
+		slices.SortFunc(own, func(a, b Cursor) int { return strings.Compare(a.Broker, b.Broker) })
+		all = append(all, Subscription{Filter: topic.OwnFilter, QoS: 2, Own: true, LMQ: topic.P2PLMQ(st.ClientID), Cursors: own})
+	}
 	for _, s := range st.Subscriptions {
 		one := Subscription{Filter: s.Filter, QoS: s.QoS, ID: s.ID, NoLocal: s.NoLocal, LMQ: topic.LMQ(s.Filter), Cursors: cursors[s.Filter]}
 		if _, inner, shared, err := topic.ParseShared(s.Filter); err == nil && shared {

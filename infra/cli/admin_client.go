@@ -9,6 +9,7 @@ import (
 
 	"lmqgate/functions/admin"
 	"lmqgate/infra/config"
+	"lmqgate/meta/topic"
 )
 
 // prefix is REDIS_PREFIX, the first suspect when something is not found.
@@ -47,11 +48,21 @@ func (c *adminCommand) printClient(d *admin.Detail) error {
 	for _, broker := range slices.Sorted(maps.Keys(d.LagErrors)) {
 		line("lag unknown", plain(broker+": "+d.LagErrors[broker]))
 	}
-	fmt.Fprintf(c.out, "\n%s\n", count(len(d.Subscriptions), "subscription"))
+	fmt.Fprintf(c.out, "\n%s\n", count(subscriptionsOf(d), "subscription"))
 	if err := c.subscriptionGrid(d).print(c.out); err != nil {
 		return err
 	}
 	return c.printInFlight(d)
+}
+
+// subscriptionsOf is the number of subscriptions, the client's own queue left out.
+func subscriptionsOf(d *admin.Detail) (n int) {
+	for _, s := range d.Subscriptions {
+		if !s.Own {
+			n++
+		}
+	}
+	return n
 }
 
 func orDash(s string) string {
@@ -111,22 +122,30 @@ func (c *adminCommand) subscriptionGrid(d *admin.Detail) *grid {
 	g := c.grid(c.full, column{"FILTER", 48}, column{"QOS", 0}, column{"BROKER", 20}, column{"NEXT", 0}, column{"END", 0}, column{"LAG", 0})
 	for i := range d.Subscriptions {
 		s := &d.Subscriptions[i]
-		qos := strconv.Itoa(int(s.QoS))
+		qos, filter := strconv.Itoa(int(s.QoS)), queueName(s.Filter)
 		if s.Shared {
-			g.add(s.Filter, qos, "(group's)", "", "", "")
+			g.add(filter, qos, "(group's)", "", "", "")
 			continue
 		}
 		if len(s.Cursors) == 0 {
-			g.add(s.Filter, qos, "", "", "", "")
+			g.add(filter, qos, "", "", "", "")
 		}
 		for _, at := range s.Cursors {
-			g.add(s.Filter, qos, at.Broker, strconv.FormatInt(at.Next, 10), number(at.Max), number(at.Lag))
+			g.add(filter, qos, at.Broker, strconv.FormatInt(at.Next, 10), number(at.Max), number(at.Lag))
 		}
 	}
 	if len(d.Subscriptions) == 0 {
 		g.titles = nil
 	}
 	return g
+}
+
+// queueName is what stands for a filter, or for the client's own queue.
+func queueName(filter string) string {
+	if filter == topic.OwnFilter {
+		return ownQueue
+	}
+	return filter
 }
 
 // mostInFlight is how many messages in flight are printed each way for people.
@@ -136,7 +155,7 @@ func (c *adminCommand) printInFlight(d *admin.Detail) error {
 	if len(d.Out) > 0 {
 		g := c.grid(c.full, column{"ID", 0}, column{"QOS", 0}, column{"STATE", 0}, column{"FILTER", 36}, column{"BROKER", 20}, column{"OFFSET", 0})
 		for _, o := range d.Out[:min(len(d.Out), mostInFlight)] {
-			g.add(strconv.Itoa(int(o.PacketID)), strconv.Itoa(int(o.QoS)), o.State, o.Filter, o.Broker, strconv.FormatInt(o.Offset, 10))
+			g.add(strconv.Itoa(int(o.PacketID)), strconv.Itoa(int(o.QoS)), o.State, queueName(o.Filter), o.Broker, strconv.FormatInt(o.Offset, 10))
 		}
 		fmt.Fprintf(c.out, "\nin flight to the client%s\n", first(len(d.Out)))
 		if err := g.print(c.out); err != nil {

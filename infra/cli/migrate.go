@@ -94,7 +94,7 @@ func (s streams) migrate(ctx context.Context, args []string) error {
 
 func (s streams) migrateClients(ctx context.Context, f migrateFlags, cfg config.Config, clients []migrate.Client, log migrate.Log, store migrate.Sessions) error {
 	r, err := migrate.Run(ctx, log, store, migrate.Options{
-		Clients: clients, QoS: byte(f.qos), Expiry: sessionExpiry(f.expiry, cfg.SessionExpiryMax), MaxSubscriptions: cfg.MaxSubscriptions,
+		Clients: clients, QoS: byte(f.qos), Expiry: sessionExpiry(f.expiry, cfg.SessionExpiryMax), MaxSubscriptions: cfg.MaxSubscriptions, P2P: cfg.P2P,
 		AcceptGaps: f.acceptGaps, Apply: f.apply,
 	})
 	if r != nil {

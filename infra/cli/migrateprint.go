@@ -10,7 +10,11 @@ import (
 	"text/tabwriter"
 
 	"lmqgate/infra/migrate"
+	"lmqgate/meta/topic"
 )
+
+// ownQueue stands in the place of a filter for the queue of what is sent to the client itself.
+const ownQueue = "(sent to the client)"
 
 // shown is a name as a terminal can show it.
 func shown(s string) string {
@@ -39,8 +43,11 @@ func printMigration(w io.Writer, r *migrate.Report) {
 	for i := range r.Clients {
 		for _, q := range r.Clients[i].Queues {
 			name := shown(q.Filter)
-			if q.Filter == "" {
+			switch q.Filter {
+			case "":
 				name = shown(q.LMQ)
+			case topic.OwnFilter:
+				name = ownQueue
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\n", shown(r.Clients[i].ClientID), name, shown(q.Broker), q.Action, known(q.Cursor), here(q.Here), q.Next, q.Max, q.Waiting)
 		}

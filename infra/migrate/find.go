@@ -3,7 +3,6 @@ package migrate
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,11 +18,9 @@ type target struct {
 	queues []want
 }
 
-// want is one queue of a client. Its filter is "" where there is none, and why says so.
-type want struct {
-	lmq, filter, why string
-	own              bool // the Java gateway's own: point to point or retry
-}
+// want is one queue of a client. Its filter is "" where there is none, and why says so; topic.OwnFilter stands for the queue of
+// what is sent to the client itself.
+type want struct{ lmq, filter, why string }
 
 // sharedGroup matches the consumer groups of shared subscriptions here, see rocketmq.GroupName.
 var sharedGroup = regexp.MustCompile(`^%LMQ%(--[A-Z2-7]{26}|share-\w+-\w+)$`)
@@ -45,7 +42,7 @@ func (m *mover) find(ctx context.Context) (targets []target, skipped []string, e
 	for _, id := range slices.Sorted(maps.Keys(queues)) {
 		t := target{id: id}
 		for _, lmq := range slices.Sorted(maps.Keys(queues[id])) {
-			t.queues = append(t.queues, wanted(id, lmq))
+			t.queues = append(t.queues, m.wanted(id, lmq))
 		}
 		targets = append(targets, t)
 	}
@@ -83,13 +80,16 @@ func (m *mover) list(ctx context.Context, queues map[string]map[string]bool, all
 }
 
 // wanted says what a queue of a client is.
-func wanted(clientID, lmq string) want {
-	if javameta.IsP2P(clientID, lmq) {
-		return want{lmq: lmq, own: true, why: "point to point messages of the Java gateway"}
+func (m *mover) wanted(clientID, lmq string) want {
+	switch own := javameta.IsP2P(clientID, lmq); {
+	case own && m.opt.P2P && topic.Addressable(clientID):
+		return want{lmq: lmq, filter: topic.OwnFilter}
+	case own:
+		return want{lmq: lmq, why: "point to point messages, which no client is sent here with P2P=false"}
 	}
 	filter, err := javameta.Filter(lmq)
 	if err != nil {
-		return want{lmq: lmq, own: errors.Is(err, javameta.ErrInternal), why: err.Error()}
+		return want{lmq: lmq, why: err.Error()}
 	}
 	return want{lmq: lmq, filter: filter}
 }

@@ -48,6 +48,7 @@ type Options struct {
 	QoS              byte          // of the subscriptions; the Java gateway keeps that nowhere
 	Expiry           time.Duration // of new sessions
 	MaxSubscriptions int           // of one client, 0: any number
+	P2P              bool          // what is sent to a client by `first/p2p/<id>` is taken over too
 	AcceptGaps       bool          // take over also where messages are lost or repeated, and say so
 	Apply            bool          // take over; else only plan
 	Now              func() time.Time

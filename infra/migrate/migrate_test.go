@@ -236,6 +236,30 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestOwnQueue: what was sent to the client itself goes on where it stopped, without a subscription; where nobody is sent such
+// messages they are not left behind silently.
+func TestOwnQueue(t *testing.T) {
+	r := newRig(t)
+	const own, a = "%LMQ%%p2p%c1%", "%LMQ%t%a%"
+	r.send(3, own, a)
+	r.commit("c1", own, 1)
+	r.commit("c1", a, 3)
+	refused := r.want(migrate.Options{}, "c1 refused:  refuse 1>1 t/a take 3>3")
+	if why := refused.Clients[0].Why; !strings.Contains(why, "P2P=false") || !strings.Contains(why, "2 messages wait") {
+		t.Errorf("refused because %s", why)
+	}
+	with := migrate.Options{P2P: true, Apply: true, MaxSubscriptions: 1}
+	r.want(with, "c1 taken over: #p2p take 1>1 t/a take 3>3")
+	r.commit("c1", own, 2)
+	r.want(with, "c1 taken over: #p2p advance 2>2 t/a same 3>3")
+	r.want(with, "c1 nothing to do: #p2p same 2>2 t/a same 3>3")
+	_, st, err := r.store.Peek(t.Context(), "c1")
+	must(t, err)
+	if len(st.Subscriptions) != 1 || st.Subscriptions[0].Filter != "t/a" || len(st.Cursors) != 2 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestTwoBrokers: each broker has a cursor of its own; where none was committed reading begins at the end.
 func TestTwoBrokers(t *testing.T) {
 	r := rigOf(t, minimq.Config{Brokers: 2})

@@ -8,6 +8,7 @@ import (
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/meta/javameta"
 	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
 )
 
 // look plans a client, given the session that it has here; a session that does not exist is empty.
@@ -57,7 +58,9 @@ func (o *Outcome) judge(info session.Info, most int, st session.State) {
 		filters[st.Subscriptions[i].Filter] = true
 	}
 	for i := range o.Queues {
-		filters[o.Queues[i].Filter] = true
+		if filter := o.Queues[i].Filter; filter != topic.OwnFilter { // which is no subscription
+			filters[filter] = true
+		}
 		if q := &o.Queues[i]; q.Action == Refuse && o.Why == "" {
 			o.Result, o.Why = Refused, fmt.Sprintf("%s at %s: %s", q.LMQ, q.Broker, q.Note)
 		}

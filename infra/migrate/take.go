@@ -9,6 +9,7 @@ import (
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/meta/registry"
 	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
 )
 
 // take takes one client over: the session is attached as if the client connected, written, and detached. The plan is made
@@ -57,7 +58,7 @@ func (m *mover) taken(ctx context.Context, t target, st session.State) (Outcome,
 		default:
 			continue
 		}
-		if !subscribed(&st, q.Filter) {
+		if q.Filter != topic.OwnFilter && !subscribed(&st, q.Filter) {
 			sub := m.subscription(q.Filter, &st, uint64(len(holds)))
 			st.Subscriptions = append(st.Subscriptions, sub)
 			change.SetSubs = append(change.SetSubs, sub)
