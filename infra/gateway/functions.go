@@ -1,14 +1,25 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 
+	"lmqgate/functions/publish"
 	"lmqgate/functions/stream"
 	"lmqgate/functions/web"
 )
 
 // openFunctions adds what FUNCTIONS offers to HTTP callers.
 func (g *Gateway) openFunctions(mux *http.ServeMux) {
+	if g.cfg.Offers("publish") {
+		h := publish.New(publish.Config{
+			Lanes: lanes{g.dispatch}, Guard: g.guard(), Requests: g.store.Requests(), Admit: g.admitPublish, MaxPayload: g.cfg.MaxPacketSize,
+			Now: g.now, Logger: g.log, Registerer: g.reg,
+		})
+		for _, path := range []string{"/v1/topics/", "/v1/publish", "/v1/publish/batch"} {
+			mux.Handle(path, h)
+		}
+	}
 	if g.cfg.Offers("stream") {
 		g.stream = stream.New(stream.Config{
 			Reader: g.reader, Guard: g.guard(), Resume: g.cfg.StreamResume, Logger: g.log, Registerer: g.reg,
@@ -16,6 +27,14 @@ func (g *Gateway) openFunctions(mux *http.ServeMux) {
 		mux.Handle("/v1/stream", g.stream)
 		mux.Handle("/v1/messages", g.stream)
 	}
+}
+
+// admitPublish says why nothing can be published over HTTP now.
+func (g *Gateway) admitPublish() error {
+	if g.draining.Load() {
+		return errors.New("this instance is going away, try again")
+	}
+	return g.available()
 }
 
 // guard lets HTTP callers in by the chain and the rules that MQTT clients have.

@@ -1,0 +1,121 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"lmqgate/functions/web"
+	"lmqgate/meta/message"
+)
+
+// Batch is several messages. Those of one topic are sent in their order; after one whose outcome is not known, later ones of
+// its topic are not sent.
+type Batch struct {
+	Messages []Message `json:"messages"`
+}
+
+// BatchResult has one Item a message, in the order of the batch.
+type BatchResult struct {
+	Results []Item `json:"results"`
+	Failed  int    `json:"failed"`
+}
+
+// Item is the result of a message, or the problem with it.
+type Item struct {
+	*Result
+	Problem *web.Problem `json:"problem,omitempty"`
+}
+
+// batch publishes many; the answer is 200 if all are published, else 207 with what became of each.
+func (h *Handler) batch(ctx context.Context, w http.ResponseWriter, r *http.Request, caller *web.Caller) (int, any, error) {
+	var in Batch
+	if err := web.JSON(w, r, 4*h.jsonLimit(), &in); err != nil {
+		return 0, nil, err
+	}
+	if n := len(in.Messages); n == 0 || n > h.cfg.MaxBatch {
+		return 0, nil, web.Refuse(http.StatusBadRequest, "a batch has 1 to %d messages", h.cfg.MaxBatch)
+	}
+	messages := make([]*message.Message, len(in.Messages))
+	items := make([]Item, len(in.Messages))
+	for i := range in.Messages {
+		m, err := h.message(&in.Messages[i])
+		if err != nil {
+			items[i].Problem = problemOf(err)
+			continue
+		}
+		messages[i] = m
+	}
+	if _, err := h.key(r, caller, ""); err != nil {
+		return 0, nil, err
+	}
+	h.publishAll(ctx, r, caller, messages, items)
+	out := &BatchResult{Results: items}
+	for _, it := range items {
+		if it.Problem != nil {
+			out.Failed++
+		}
+	}
+	if out.Failed > 0 {
+		return http.StatusMultiStatus, out, nil
+	}
+	return http.StatusOK, out, nil
+}
+
+// publishAll publishes the messages that there are, side by side but for those of one topic.
+func (h *Handler) publishAll(ctx context.Context, r *http.Request, caller *web.Caller, messages []*message.Message, items []Item) {
+	lane := h.cfg.Lanes.NewLane()
+	byTopic := make(map[string][]int)
+	for i, m := range messages {
+		if m != nil {
+			byTopic[m.Topic] = append(byTopic[m.Topic], i)
+		}
+	}
+	var (
+		work  sync.WaitGroup
+		laned sync.Mutex // a lane is for one caller at a time
+	)
+	shared := oneAtATime{lane, &laned}
+	for _, list := range byTopic {
+		work.Go(func() {
+			for n, i := range list {
+				k, _ := h.key(r, caller, "batch/"+strconv.Itoa(i))
+				res, err := h.publish(ctx, caller, shared, messages[i], k)
+				items[i] = Item{Result: res, Problem: problemOf(err)}
+				if err != nil && items[i].Problem.Status >= 500 {
+					for _, later := range list[n+1:] {
+						items[later].Problem = web.Later(http.StatusServiceUnavailable, 2, "not sent: an earlier message of its topic has no outcome")
+					}
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+}
+
+// problemOf is the problem in an error, nil without one.
+func problemOf(err error) *web.Problem {
+	var p *web.Problem
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &p):
+		return p
+	}
+	return web.Refuse(http.StatusInternalServerError, "an error inside the gateway; its log says more")
+}
+
+// oneAtATime is a lane for several callers.
+type oneAtATime struct {
+	lane message.Lane
+	mu   *sync.Mutex
+}
+
+func (l oneAtATime) Publish(p *message.Publication) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lane.Publish(p)
+}

@@ -1,0 +1,137 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"lmqgate/functions/web"
+	"lmqgate/meta/access"
+	"lmqgate/meta/idem"
+	"lmqgate/meta/message"
+	"lmqgate/meta/topic"
+)
+
+// outcome is what became of a publication.
+type outcome struct {
+	message.Result
+	err error
+}
+
+// publish checks and publishes one message, once if there is a key. Errors are *web.Problem, or of the inside.
+func (h *Handler) publish(ctx context.Context, caller *web.Caller, lane message.Lane, m *message.Message, key *key) (*Result, error) {
+	if err := h.may(caller, m); err != nil {
+		return nil, err
+	}
+	m.Publisher = caller.ClientID
+	if key == nil {
+		return h.answer(m, h.send(ctx, lane, &message.Publication{Message: m}))
+	}
+	return h.once(ctx, lane, m, key)
+}
+
+// may reports what stands against a message.
+func (h *Handler) may(caller *web.Caller, m *message.Message) error {
+	first, _, _ := strings.Cut(m.Topic, "/")
+	switch {
+	case topic.ValidName(m.Topic) != nil:
+		return web.Refuse(http.StatusBadRequest, "the topic is no topic name: it must not be empty, nor have wildcards, NUL or malformed UTF-8")
+	case len(m.Payload) > h.cfg.MaxPayload:
+		return web.Refuse(http.StatusRequestEntityTooLarge, "the payload has more than %d bytes", h.cfg.MaxPayload)
+	case first == access.StatusLevel, first == access.PresenceLevel:
+		return web.Refuse(http.StatusForbidden, "topics under %s and %s are the gateway's own", access.StatusLevel, access.PresenceLevel)
+	case !caller.May(access.Publish, m.Topic):
+		return web.Refuse(http.StatusForbidden, "not allowed to publish to this topic")
+	case m.Retain && !caller.May(access.Retain, m.Topic):
+		return web.Refuse(http.StatusForbidden, "not allowed to publish retained messages to this topic")
+	}
+	return nil
+}
+
+// send publishes and waits for the outcome, or for the end of ctx; then the publication goes on.
+func (h *Handler) send(ctx context.Context, lane message.Lane, p *message.Publication) outcome {
+	done := make(chan outcome, 1)
+	p.Done = func(r message.Result, err error) { done <- outcome{r, err} }
+	lane.Publish(p)
+	select {
+	case o := <-done:
+		return o
+	case <-ctx.Done():
+		return outcome{err: message.ErrUnavailable}
+	}
+}
+
+// answer is what the caller is told.
+func (h *Handler) answer(m *message.Message, o outcome) (*Result, error) {
+	switch err := o.err; {
+	case err == nil:
+		return &Result{MessageID: o.Key, Topic: m.Topic, Queues: o.Queues}, nil
+	case errors.Is(err, message.ErrNotRetained):
+		return nil, web.Refuse(http.StatusInsufficientStorage, "the message was sent to its subscribers, and is not kept: no more retained messages are taken, or the store is away")
+	case errors.Is(err, message.ErrRefused):
+		return nil, web.Refuse(http.StatusUnprocessableEntity, "RocketMQ does not take this message: it or its properties are too large, or its topic cannot be made")
+	case errors.Is(err, message.ErrBusy):
+		return nil, web.Later(http.StatusTooManyRequests, 1, "too many messages are on their way, nothing was sent: try again")
+	case errors.Is(err, message.ErrUnavailable), errors.Is(err, message.ErrAbandoned):
+		return nil, web.Later(http.StatusServiceUnavailable, 2, "the message may or may not have been stored: try again, with an Idempotency-Key it is stored once")
+	default:
+		return nil, err
+	}
+}
+
+// once carries a request out once, however often it is made.
+func (h *Handler) once(ctx context.Context, lane message.Lane, m *message.Message, k *key) (*Result, error) {
+	a, err := h.cfg.Requests.Begin(ctx, k.name, k.hash(m), 2*h.cfg.Wait, h.cfg.Keep)
+	if err != nil {
+		h.cfg.Logger.Warn("idempotency keys cannot be kept", "error", err)
+		return nil, web.Later(http.StatusServiceUnavailable, 2, "the Idempotency-Key could not be kept, nothing was sent: try again")
+	}
+	switch a.State {
+	case idem.Finished:
+		h.metrics.repeated.Inc()
+		return decodeResult(a.Result)
+	case idem.UnderWay:
+		return nil, web.Later(http.StatusConflict, 1, "a request with this Idempotency-Key is under way")
+	case idem.Another:
+		return nil, web.Refuse(http.StatusUnprocessableEntity, "the Idempotency-Key was used for a request with other content")
+	}
+	o := h.send(ctx, lane, h.publication(m, k, a))
+	// Whatever becomes of the caller, the outcome is noted.
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	res, err := h.answer(m, o)
+	switch {
+	case err == nil, errors.Is(o.err, message.ErrNotRetained):
+		if e := h.cfg.Requests.Finish(after, k.name, a.Token, encodeResult(res, err)); e != nil {
+			h.cfg.Logger.Warn("an outcome could not be kept; a repetition looks for the message", "error", e)
+		}
+	default:
+		_ = h.cfg.Requests.Leave(after, k.name, a.Token, !errors.Is(o.err, message.ErrUnavailable)) // else its lease ends
+	}
+	return res, err
+}
+
+// publication notes what is about to be sent before it is, and repeats what an earlier try may have sent.
+func (h *Handler) publication(m *message.Message, k *key, a idem.Answer) *message.Publication {
+	p := &message.Publication{Message: m}
+	if a.Attempt != nil {
+		h.metrics.repeated.Inc()
+		m.Key = a.Attempt.Key
+		p.Place, p.Repeat, p.Since = &a.Attempt.Place, true, a.Attempt.At
+		return p
+	}
+	p.Prepare = func(unique string, place message.Place, ready func(error)) {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), h.cfg.Wait)
+			defer cancel()
+			err := h.cfg.Requests.Sending(ctx, k.name, a.Token, idem.Attempt{Key: unique, Place: place, At: h.cfg.Now()})
+			if err != nil {
+				err = errors.Join(message.ErrUnavailable, err)
+			}
+			ready(err)
+		}()
+	}
+	return p
+}
