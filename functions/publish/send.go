@@ -97,9 +97,33 @@ func (h *Handler) once(ctx context.Context, lane message.Lane, m *message.Messag
 	case idem.Another:
 		return nil, web.Refuse(http.StatusUnprocessableEntity, "the Idempotency-Key was used for a request with other content")
 	}
-	o := h.send(ctx, lane, h.publication(m, k, a))
-	// Whatever becomes of the caller, the outcome is noted.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	type answered struct {
+		r   *Result
+		err error
+	}
+	out := make(chan answered, 1)
+	p := h.publication(m, k, a)
+	p.Done = func(r message.Result, err error) {
+		go func() { // it must not block
+			res, err := h.settle(m, k, a, outcome{r, err})
+			out <- answered{res, err}
+		}()
+	}
+	lane.Publish(p)
+	select {
+	case o := <-out:
+		return o.r, o.err
+	case <-ctx.Done(): // the outcome is noted when it is there
+		return h.answer(m, outcome{err: message.ErrUnavailable})
+	}
+}
+
+// noteTime bounds the noting of an outcome.
+const noteTime = 3 * time.Second
+
+// settle notes an outcome, whatever became of the caller, and makes the answer of it.
+func (h *Handler) settle(m *message.Message, k *key, a idem.Answer, o outcome) (*Result, error) {
+	after, cancel := context.WithTimeout(context.Background(), noteTime)
 	defer cancel()
 	res, err := h.answer(m, o)
 	switch {
