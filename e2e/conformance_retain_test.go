@@ -24,7 +24,12 @@ func (s *scene) isRetained(topic, text string) {
 	eventually(s, soon, func() error {
 		p := s.join(fmt.Sprint("probe", s.peers))
 		defer p.cut()
-		p.sub(0, topic, s.aside("probe"))
+		p.send(&packet.Subscribe{PacketID: p.packetID(), Filters: []packet.Subscription{{Filter: topic}, {Filter: s.aside("probe")}}})
+		for acked := false; !acked; { // what was just published may come before SUBACK, as a live message
+			next, err := p.next(soon)
+			must(s, err)
+			_, acked = next.(*packet.Suback)
+		}
 		s.pub.say(s.aside("probe"), "end")
 		got := ""
 		for m := p.message(); string(m.Payload) != "end"; m = p.message() {
