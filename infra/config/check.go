@@ -48,6 +48,9 @@ func (c *Config) checkFunctions(set map[string]string, wrong *Problems) {
 	for _, name := range c.Functions {
 		wrong.must(set, "FUNCTIONS", slices.Contains([]string{"publish", "stream", "push"}, name))
 	}
+	for _, origin := range c.CORSOrigins {
+		wrong.must(set, "CORS_ORIGINS", isOriginPattern(origin))
+	}
 	wrong.must(set, "STREAM_RESUME", c.StreamResume == 0 || c.StreamResume >= time.Second && c.StreamResume <= 24*time.Hour)
 }
 

@@ -87,6 +87,7 @@ type Config struct {
 	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
 	TickToken      Secret        `env:"TICK_TOKEN"`                            // "": POST /v1/tick is off, or open when embedded
 	Functions      []string      `env:"FUNCTIONS" envDefault:"publish,stream"` // what HTTP offers beside tick; nil: nothing
+	CORSOrigins    []string      `env:"CORS_ORIGINS"`                          // empty: pages of the gateway's own origin only
 	StreamResume   time.Duration `env:"STREAM_RESUME" envDefault:"5m"`         // for which a stream's session outlives it
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`

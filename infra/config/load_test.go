@@ -99,6 +99,7 @@ func TestWrongValues(t *testing.T) {
 		{"WS_ORIGINS=https://a.test/page", "WS_ORIGINS"},
 		{"WS_ORIGINS=ftp://a.test", "WS_ORIGINS"},
 		{"WS_ORIGINS=[", "WS_ORIGINS"},
+		{"CORS_ORIGINS=https://a.test/page", "CORS_ORIGINS"},
 		{"MQTT_TCP_ADDR=1883", "MQTT_TCP_ADDR"},
 		{"MQTT_TLS_ADDR=:8883", "TLS_CERT_FILE TLS_KEY_FILE"},
 		{"TLS_CERT_FILE=/nonexistent TLS_KEY_FILE=/nonexistent", "TLS_CERT_FILE"},

@@ -304,6 +304,11 @@ var vars = []Var{
 		Accepts: "a comma list of publish, stream and push, or off",
 	},
 	{
+		Name: "CORS_ORIGINS", Default: "same origin",
+		Meaning: "web pages that may call the HTTP functions: comma list of patterns as in `WS_ORIGINS`; with `*`, any page may, without cookies",
+		Accepts: "a comma list of patterns such as app.example.com, *.example.com or https://app.example.com",
+	},
+	{
 		Name:    "STREAM_RESUME",
 		Meaning: "for how long an HTTP stream can be gone on with after it broke; its filters are held that long",
 		Accepts: "0, or a duration from 1s to 24h",

@@ -9,23 +9,24 @@ import (
 	"lmqgate/functions/web"
 )
 
-// openFunctions adds what FUNCTIONS offers to HTTP callers.
-func (g *Gateway) openFunctions(mux *http.ServeMux) {
+// openFunctions adds what FUNCTIONS offers to HTTP callers, behind the edge.
+func (g *Gateway) openFunctions(mux *http.ServeMux, edge *web.Edge) {
 	if g.cfg.Offers("publish") {
 		h := publish.New(publish.Config{
 			Lanes: lanes{g.dispatch}, Guard: g.guard(), Requests: g.store.Requests(), Admit: g.admitPublish, MaxPayload: g.cfg.MaxPacketSize,
 			Now: g.now, Logger: g.log, Registerer: g.reg,
 		})
-		for _, path := range []string{"/v1/topics/", "/v1/publish", "/v1/publish/batch"} {
-			mux.Handle(path, h)
+		g.topics = edge.Wrap("publish", h)
+		for _, path := range []string{topicsPath, "/v1/publish", "/v1/publish/batch"} {
+			mux.Handle(path, g.topics)
 		}
 	}
 	if g.cfg.Offers("stream") {
 		g.stream = stream.New(stream.Config{
 			Reader: g.reader, Guard: g.guard(), Resume: g.cfg.StreamResume, Logger: g.log, Registerer: g.reg,
 		})
-		mux.Handle("/v1/stream", g.stream)
-		mux.Handle("/v1/messages", g.stream)
+		mux.Handle("/v1/stream", edge.Wrap("stream", g.stream))
+		mux.Handle("/v1/messages", edge.Wrap("stream", g.stream))
 	}
 }
 

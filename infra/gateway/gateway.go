@@ -75,6 +75,7 @@ type Gateway struct {
 	verifier  access.Verifier
 	access    access.Authorizer
 	stream    *stream.Handler // nil: off
+	topics    http.Handler    // serves topicsPath; nil: off
 	transport *transport.Server
 	memory    *overload.Watch
 	traffic   transport.Traffic

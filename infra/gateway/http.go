@@ -19,11 +19,12 @@ func (g *Gateway) mux() http.Handler {
 	if g.cfg.MetricsAddr == "main" {
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
 	}
+	edge := g.openEdge()
 	if h := g.openTick(); h != nil {
-		mux.Handle("/v1/tick", h)
+		mux.Handle("/v1/tick", edge.Wrap("tick", h))
 	}
-	g.openFunctions(mux)
-	return mux
+	g.openFunctions(mux, edge)
+	return g.asWritten(mux)
 }
 
 // root tells a person who opened the address in a browser where they are.

@@ -19,7 +19,7 @@ import (
 // labels are those that a metric may have: each has few values, whatever clients do. A client id, topic, filter, user name
 // or address may never be one.
 var labels = []string{
-	"broker", "cause", "command", "commit", "dependency", "direction", "format", "from", "goversion", "kind", "outcome", "qos", "reason",
+	"broker", "cause", "command", "commit", "dependency", "direction", "format", "from", "function", "goversion", "kind", "outcome", "qos", "reason",
 	"result", "rocketmq_topic", "session", "side", "stage", "status", "type", "version",
 }
 
