@@ -11,8 +11,8 @@ import (
 	"lmqgate/meta/message"
 )
 
-// Batch is several messages. Those of one topic are sent in their order; after one whose outcome is not known, later ones of
-// its topic are not sent.
+// Batch is several messages. Those of one topic are sent in their order; behind one that the caller is to repeat (409, 429, 500,
+// 503) no other one of its topic is sent.
 type Batch struct {
 	Messages []Message `json:"messages"`
 }
@@ -48,9 +48,11 @@ func (h *Handler) batch(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		}
 		messages[i] = m
 	}
-	if _, err := h.key(r, caller, ""); err != nil {
+	if _, err := h.key(r, caller, ""); err != nil { // before anything is sent
 		return 0, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Wait)
+	defer cancel()
 	h.publishAll(ctx, r, caller, messages, items)
 	out := &BatchResult{Results: items}
 	for _, it := range items {
@@ -82,11 +84,12 @@ func (h *Handler) publishAll(ctx context.Context, r *http.Request, caller *web.C
 		work.Go(func() {
 			for n, i := range list {
 				k, _ := h.key(r, caller, "batch/"+strconv.Itoa(i))
+				messages[i].TraceParent, messages[i].TraceState = web.TraceContext(r)
 				res, err := h.publish(ctx, caller, shared, messages[i], k)
 				items[i] = Item{Result: res, Problem: problemOf(err)}
-				if err != nil && items[i].Problem.Status >= 500 {
+				if again(items[i].Problem) {
 					for _, later := range list[n+1:] {
-						items[later].Problem = web.Later(http.StatusServiceUnavailable, 2, "not sent: an earlier message of its topic has no outcome")
+						items[later].Problem = web.Later(http.StatusServiceUnavailable, 2, "not sent: an earlier message of its topic is to be repeated first").Of(ProblemNotSent)
 					}
 					return
 				}
@@ -94,6 +97,11 @@ func (h *Handler) publishAll(ctx context.Context, r *http.Request, caller *web.C
 		})
 	}
 	work.Wait()
+}
+
+// again reports whether the message of a problem is for the caller to repeat: what stands behind it on its topic has to wait.
+func again(p *web.Problem) bool {
+	return p != nil && (p.RetryAfter > 0 || p.Status == http.StatusInternalServerError)
 }
 
 // problemOf is the problem in an error, nil without one.

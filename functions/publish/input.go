@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,11 +29,11 @@ type Message struct {
 
 // Properties are those of MQTT 5.0.
 type Properties struct {
-	ContentType     string      `json:"content_type"`
-	ResponseTopic   string      `json:"response_topic"`
-	CorrelationData string      `json:"correlation_data"` // base64
-	Expiry          *uint32     `json:"expiry"`           // seconds
-	UserProperties  [][2]string `json:"user_properties"`
+	ContentType     string     `json:"content_type"`
+	ResponseTopic   string     `json:"response_topic"`
+	CorrelationData string     `json:"correlation_data"` // base64
+	Expiry          *uint32    `json:"expiry"`           // seconds
+	UserProperties  [][]string `json:"user_properties"`  // pairs of name and value
 }
 
 // maxUser bounds user properties, as many as the broker's limit of properties may take.
@@ -62,6 +63,9 @@ func (h *Handler) message(in *Message) (*message.Message, error) {
 		p.HasExpiry, p.Expiry = true, *in.Properties.Expiry
 	}
 	for _, u := range in.Properties.UserProperties {
+		if len(u) != 2 {
+			return nil, web.Refuse(http.StatusBadRequest, "user_properties are pairs of name and value")
+		}
 		p.User = append(p.User, message.UserProperty{Key: u[0], Value: u[1]})
 	}
 	return m, checkProperties(m)
@@ -108,11 +112,27 @@ func (h *Handler) raw(w http.ResponseWriter, r *http.Request) (*message.Message,
 	if m.Properties.ContentType == "" {
 		m.Properties.ContentType = r.Header.Get("Content-Type")
 	}
+	m.Properties.User = append(m.Properties.User, userHeaders(r.Header)...)
 	if err := checkProperties(m); err != nil {
 		return nil, err
 	}
 	m.Payload, err = web.Body(w, r, int64(h.cfg.MaxPayload))
 	return m, err
+}
+
+// userHeaders are the user properties that stand in headers, in the order of their names, which are lower case: HTTP does not
+// tell whether they were.
+func userHeaders(h http.Header) (user []message.UserProperty) {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		key, ok := strings.CutPrefix(name, web.UserHeader)
+		if !ok || key == "" {
+			continue
+		}
+		for _, v := range h[name] {
+			user = append(user, message.UserProperty{Key: strings.ToLower(key), Value: v})
+		}
+	}
+	return user
 }
 
 // query reads the parameters of a raw publication.

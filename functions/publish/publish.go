@@ -4,7 +4,8 @@
 //   - POST /v1/publish: one message as JSON
 //   - POST /v1/publish/batch: several, each with a result of its own
 //
-// Success is answered only after the broker has acknowledged the message and a retained one is kept. What MQTT clients may not
+// Success, 200, is answered only after the broker has acknowledged the message and a retained one is kept; with qos=0 it is 202,
+// since no failure was made good. What MQTT clients may not
 // publish, callers may not either. With an Idempotency-Key a request is carried out once, however often it is made: its outcome
 // is kept for Config.Keep, and where that is not known, the message is looked for in the log before it is sent again.
 package publish
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"lmqgate/functions/web"
 	"lmqgate/meta/idem"
@@ -42,8 +44,8 @@ type Config struct {
 
 // Handler serves all three. It is safe for concurrent use.
 type Handler struct {
-	cfg     Config
-	metrics *metrics
+	cfg      Config
+	repeated prometheus.Counter
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -68,8 +70,24 @@ func New(cfg Config) *Handler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{cfg: cfg, metrics: newMetrics(cfg.Registerer)}
+	return &Handler{cfg: cfg, repeated: promauto.With(cfg.Registerer).NewCounter(prometheus.CounterOpts{
+		Name: "lmqgate_http_publish_repeated_total", Help: "HTTP publications that an Idempotency-Key showed to be repetitions.",
+	})}
 }
+
+// Names of problems, behind web.ProblemPrefix, on which callers may branch.
+const (
+	ProblemTopic      = "topic"           // 400: not a topic name
+	ProblemNotAllowed = "not-allowed"     // 403
+	ProblemTooLarge   = "too-large"       // 413
+	ProblemRefused    = "refused"         // 422: RocketMQ will never take it
+	ProblemKeyReused  = "key-reused"      // 422: the Idempotency-Key of a request with other content
+	ProblemUnderWay   = "under-way"       // 409: the first request of the Idempotency-Key has no outcome yet
+	ProblemBusy       = "busy"            // 429: nothing was sent
+	ProblemNotSent    = "not-sent"        // 503: nothing was sent
+	ProblemUnknown    = "unknown-outcome" // 503
+	ProblemUnkept     = "not-retained"    // 507: sent, but not kept
+)
 
 // Result is the answer for a message that was published.
 type Result struct {
@@ -78,12 +96,14 @@ type Result struct {
 	Queues    int    `json:"queues"` // light message queues that it went to; 0: nobody subscribes
 }
 
+// readTime is how long a request may take to come.
+const readTime = 30 * time.Second
+
 // topicsPath is before a topic in a path.
 const topicsPath = "/v1/topics/"
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := h.cfg.Now()
 	status, body, err := h.serve(w, r)
 	var p *web.Problem
 	switch {
@@ -91,14 +111,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		web.Reply(w, status, "application/json", body)
 	case errors.As(err, &p):
-		status = p.Status
 		web.Challenge(w, err)
 	default:
-		status = http.StatusInternalServerError
-		h.cfg.Logger.Error("publishing over HTTP failed", "error", err)
+		h.cfg.Logger.Error("publishing over HTTP failed", "request_id", web.RequestID(r.Context()), "error", err)
 		web.Fail(w, err)
 	}
-	h.metrics.answered(status, h.cfg.Now().Sub(began))
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, body any, err error) {
@@ -112,12 +129,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (status int, bod
 	}
 	if h.cfg.Admit != nil {
 		if err := h.cfg.Admit(); err != nil {
-			return 0, nil, web.Later(http.StatusServiceUnavailable, 2, "%v", err)
+			return 0, nil, web.Later(http.StatusServiceUnavailable, 2, "%v", err).Of(ProblemNotSent)
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Wait)
-	defer cancel()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readTime + h.cfg.Wait + noteTime)) // what cannot has none
+	ctx := r.Context()
 	switch {
+	case r.Header.Get("Content-Encoding") != "" && !strings.EqualFold(r.Header.Get("Content-Encoding"), "identity"):
+		return 0, nil, web.Refuse(http.StatusUnsupportedMediaType, "a body with a Content-Encoding is not taken: no MQTT client would know of it")
 	case strings.HasPrefix(r.URL.Path, topicsPath):
 		m, err := h.raw(w, r)
 		if err != nil {
@@ -148,6 +167,12 @@ func (h *Handler) one(ctx context.Context, r *http.Request, caller *web.Caller, 
 	if err != nil {
 		return 0, nil, err
 	}
+	m.TraceParent, m.TraceState = web.TraceContext(r)
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.Wait)
+	defer cancel()
 	res, err := h.publish(ctx, caller, h.cfg.Lanes.NewLane(), m, key)
+	if m.QoS == 0 {
+		return http.StatusAccepted, res, err
+	}
 	return http.StatusOK, res, err
 }

@@ -37,15 +37,15 @@ func (h *Handler) may(caller *web.Caller, m *message.Message) error {
 	first, _, _ := strings.Cut(m.Topic, "/")
 	switch {
 	case topic.ValidName(m.Topic) != nil:
-		return web.Refuse(http.StatusBadRequest, "the topic is no topic name: it must not be empty, nor have wildcards, NUL or malformed UTF-8")
+		return web.Refuse(http.StatusBadRequest, "the topic is no topic name: it must not be empty, nor have wildcards, NUL or malformed UTF-8").Of(ProblemTopic)
 	case len(m.Payload) > h.cfg.MaxPayload:
-		return web.Refuse(http.StatusRequestEntityTooLarge, "the payload has more than %d bytes", h.cfg.MaxPayload)
+		return web.Refuse(http.StatusRequestEntityTooLarge, "the payload has more than %d bytes", h.cfg.MaxPayload).Of(ProblemTooLarge)
 	case first == access.StatusLevel, first == access.PresenceLevel:
-		return web.Refuse(http.StatusForbidden, "topics under %s and %s are the gateway's own", access.StatusLevel, access.PresenceLevel)
+		return web.Refuse(http.StatusForbidden, "topics under %s and %s are the gateway's own", access.StatusLevel, access.PresenceLevel).Of(ProblemNotAllowed)
 	case !caller.May(access.Publish, m.Topic):
-		return web.Refuse(http.StatusForbidden, "not allowed to publish to this topic")
+		return web.Refuse(http.StatusForbidden, "not allowed to publish to this topic").Of(ProblemNotAllowed)
 	case m.Retain && !caller.May(access.Retain, m.Topic):
-		return web.Refuse(http.StatusForbidden, "not allowed to publish retained messages to this topic")
+		return web.Refuse(http.StatusForbidden, "not allowed to publish retained messages to this topic").Of(ProblemNotAllowed)
 	}
 	return nil
 }
@@ -69,13 +69,13 @@ func (h *Handler) answer(m *message.Message, o outcome) (*Result, error) {
 	case err == nil:
 		return &Result{MessageID: o.Key, Topic: m.Topic, Queues: o.Queues}, nil
 	case errors.Is(err, message.ErrNotRetained):
-		return nil, web.Refuse(http.StatusInsufficientStorage, "the message was sent to its subscribers, and is not kept: no more retained messages are taken, or the store is away")
+		return nil, web.Refuse(http.StatusInsufficientStorage, "the message was sent to its subscribers, and is not kept: no more retained messages are taken, or the store is away").Of(ProblemUnkept)
 	case errors.Is(err, message.ErrRefused):
-		return nil, web.Refuse(http.StatusUnprocessableEntity, "RocketMQ does not take this message: it or its properties are too large, or its topic cannot be made")
+		return nil, web.Refuse(http.StatusUnprocessableEntity, "RocketMQ does not take this message: it or its properties are too large, or its topic cannot be made").Of(ProblemRefused)
 	case errors.Is(err, message.ErrBusy):
-		return nil, web.Later(http.StatusTooManyRequests, 1, "too many messages are on their way, nothing was sent: try again")
+		return nil, web.Later(http.StatusTooManyRequests, 1, "too many messages are on their way, nothing was sent: try again").Of(ProblemBusy)
 	case errors.Is(err, message.ErrUnavailable), errors.Is(err, message.ErrAbandoned):
-		return nil, web.Later(http.StatusServiceUnavailable, 2, "the message may or may not have been stored: try again, with an Idempotency-Key it is stored once")
+		return nil, web.Later(http.StatusServiceUnavailable, 2, "the message may or may not have been stored: try again, with an Idempotency-Key it is stored once").Of(ProblemUnknown)
 	default:
 		return nil, err
 	}
@@ -86,16 +86,16 @@ func (h *Handler) once(ctx context.Context, lane message.Lane, m *message.Messag
 	a, err := h.cfg.Requests.Begin(ctx, k.name, k.hash(m), 2*h.cfg.Wait, h.cfg.Keep)
 	if err != nil {
 		h.cfg.Logger.Warn("idempotency keys cannot be kept", "error", err)
-		return nil, web.Later(http.StatusServiceUnavailable, 2, "the Idempotency-Key could not be kept, nothing was sent: try again")
+		return nil, web.Later(http.StatusServiceUnavailable, 2, "the Idempotency-Key could not be kept, nothing was sent: try again").Of(ProblemNotSent)
 	}
 	switch a.State {
 	case idem.Finished:
-		h.metrics.repeated.Inc()
+		h.repeated.Inc()
 		return decodeResult(a.Result)
 	case idem.UnderWay:
-		return nil, web.Later(http.StatusConflict, 1, "a request with this Idempotency-Key is under way")
+		return nil, web.Later(http.StatusConflict, 1, "a request with this Idempotency-Key is under way").Of(ProblemUnderWay)
 	case idem.Another:
-		return nil, web.Refuse(http.StatusUnprocessableEntity, "the Idempotency-Key was used for a request with other content")
+		return nil, web.Refuse(http.StatusUnprocessableEntity, "the Idempotency-Key was used for a request with other content").Of(ProblemKeyReused)
 	}
 	type answered struct {
 		r   *Result
@@ -141,7 +141,7 @@ func (h *Handler) settle(m *message.Message, k *key, a idem.Answer, o outcome) (
 func (h *Handler) publication(m *message.Message, k *key, a idem.Answer) *message.Publication {
 	p := &message.Publication{Message: m}
 	if a.Attempt != nil {
-		h.metrics.repeated.Inc()
+		h.repeated.Inc()
 		m.Key = a.Attempt.Key
 		p.Place, p.Repeat, p.Since = &a.Attempt.Place, true, a.Attempt.At
 		return p

@@ -43,7 +43,7 @@ func (e *Edge) cors(w http.ResponseWriter, r *http.Request) (on bool) {
 	case any: // everybody: nobody's cookies
 		h.Set("Access-Control-Allow-Origin", "*")
 	default:
-		Refuse(http.StatusForbidden, "pages of this origin may not call; CORS_ORIGINS lists those that may").Write(w)
+		Refuse(http.StatusForbidden, "pages of this origin may not call; CORS_ORIGINS lists those that may").Of("origin").Write(w)
 		return false
 	}
 	h.Set("Access-Control-Expose-Headers", corsExposed)

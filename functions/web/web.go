@@ -3,16 +3,18 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"unicode/utf8"
 )
 
 // Problem is an answer that says what went wrong (RFC 9457). It is an error, so that a handler can return it.
 type Problem struct {
-	Type   string `json:"type"` // "about:blank", or a path of the documentation
+	Type   string `json:"type"` // "about:blank": the status says it all; else ProblemPrefix and a name that stays
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
@@ -25,6 +27,15 @@ func (p *Problem) Error() string { return p.Detail }
 // Refuse makes a problem. The detail is for the caller: never an inside error with addresses or secrets.
 func Refuse(status int, format string, args ...any) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: fmt.Sprintf(format, args...)}
+}
+
+// ProblemPrefix begins the types of problems.
+const ProblemPrefix = "urn:lmqgate:problem:"
+
+// Of gives the problem a type of its own, which callers may branch on.
+func (p *Problem) Of(name string) *Problem {
+	p.Type = ProblemPrefix + name
+	return p
 }
 
 // Later is a problem that passes by itself: 503 or 429 with Retry-After in seconds.
@@ -72,7 +83,7 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", limit)
+		return nil, Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", limit).Of("too-large")
 	case err != nil:
 		return nil, Refuse(http.StatusBadRequest, "the body could not be read")
 	}
@@ -81,17 +92,20 @@ func Body(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 
 // JSON reads a request's body, one JSON value without unknown fields, of at most limit bytes. The error is a *Problem.
 func JSON(w http.ResponseWriter, r *http.Request, limit int64, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	body, err := Body(w, r, limit)
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(body) { // or what is malformed would become U+FFFD without a word (RFC 8259 section 8.1)
+		return Refuse(http.StatusBadRequest, "the body is not UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	err := d.Decode(into)
+	err = d.Decode(into)
 	if err == nil && d.Decode(&struct{}{}) != io.EOF {
 		err = errors.New("more than one JSON value")
 	}
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", limit)
-	case err != nil:
+	if err != nil {
 		return Refuse(http.StatusBadRequest, "the body is not the JSON that is wanted: %v", err)
 	}
 	return nil

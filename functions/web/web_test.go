@@ -78,7 +78,7 @@ func TestFailTellsNothing(t *testing.T) {
 func TestBodies(t *testing.T) {
 	var into struct{ A int }
 	for body, status := range map[string]int{
-		`{"a":1}`: 0, `{"a":1} `: 0, `{"a":1}{}`: 400, `{"b":1}`: 400, `{`: 400, ``: 400, `{"a":"` + strings.Repeat("x", 100) + `"}`: 413,
+		`{"a":1}`: 0, `{"a":1} `: 0, `{"a":1}{}`: 400, `{"b":1}`: 400, `{`: 400, ``: 400, "{\"a\xff\":1}": 400, `{"a":"` + strings.Repeat("x", 100) + `"}`: 413,
 	} {
 		err := JSON(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(body)), 50, &into)
 		var p *Problem

@@ -15,7 +15,7 @@ const (
 // openEdge makes what stands before all functions.
 func (g *Gateway) openEdge() *web.Edge {
 	return web.NewEdge(web.EdgeConfig{
-		Origins: g.cfg.CORSOrigins, MaxBody: 8 * int64(g.cfg.MaxPacketSize), MaxBytes: int64(g.share(mostInBodies, 16)),
+		Origins: g.cfg.CORSOrigins, MaxBody: 8*int64(g.cfg.MaxPacketSize) + 256<<10, MaxBytes: int64(g.share(mostInBodies, 16)),
 		Now: g.now, Logger: g.log, Registerer: g.reg,
 	})
 }

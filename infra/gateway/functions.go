@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"lmqgate/adapter/overload"
 	"lmqgate/functions/publish"
 	"lmqgate/functions/stream"
 	"lmqgate/functions/web"
@@ -34,6 +35,9 @@ func (g *Gateway) openFunctions(mux *http.ServeMux, edge *web.Edge) {
 func (g *Gateway) admitPublish() error {
 	if g.draining.Load() {
 		return errors.New("this instance is going away, try again")
+	}
+	if g.memory.Stage() >= overload.Refuse {
+		return errors.New("this instance is overloaded, try again")
 	}
 	return g.available()
 }

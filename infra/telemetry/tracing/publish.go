@@ -29,7 +29,11 @@ type publication struct {
 
 // Publish implements dispatch.Tracer.
 func (t *Tracer) Publish(m *message.Message, rocketTopic string, arrived time.Time) dispatch.Trace {
-	_, span := t.tracer.Start(remote(decode(extract(m.Properties.User))), "publish "+rocketTopic,
+	parent := decode(extract(m.Properties.User))
+	if !parent.IsValid() { // of an HTTP request, or a message that was relayed
+		parent = decode(m.TraceParent, m.TraceState)
+	}
+	_, span := t.tracer.Start(remote(parent), "publish "+rocketTopic,
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(arrived))
 	p := &publication{t: t, m: m, span: span}
 	if span.IsRecording() {

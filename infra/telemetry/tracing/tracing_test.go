@@ -81,10 +81,13 @@ func TestSampling(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	defer func() { _ = tr.Close(ctx) }()
-	for _, sampled := range []bool{false, true} {
+	for n, sampled := range []bool{false, true, true} {
 		m := &message.Message{Topic: "chat/1", QoS: 1}
-		if sampled {
+		switch n {
+		case 1:
 			m.Properties.User = user{{Key: "traceparent", Value: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}
+		case 2:
+			m.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 		}
 		p := tr.Publish(m, "chat", time.Now())
 		p.Sending(message.Place{Topic: "chat", Broker: "b"})
