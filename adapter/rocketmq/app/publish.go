@@ -25,9 +25,10 @@ const (
 // before (an empty payload removes that), which needs Redis. It tries again what a broker refused for a moment until ctx
 // ends.
 //
-// Publisher of the message is nobody's client id unless set. An error that is message.ErrUnavailable says that the outcome is
-// not known or Redis does not answer; Result.Key then is the message's UNIQ_KEY, and to publish it again with this Key is safe
-// for subscriptions with QoS 2, which take it once.
+// A send whose outcome is unknown (no answer in time, connection lost) is looked up by the message's key until ctx ends; what is
+// missing is sent again, what is there is not. If ctx ends before that is known, the error is an *UnknownError. Any other error
+// says that no client gets the message: message.ErrUnavailable that RocketMQ or Redis does not answer, message.ErrRefused that
+// it will never be taken. One to be retained may be kept all the same. Publisher of the message is nobody's client id unless set.
 func (c *Client) Publish(ctx context.Context, m *message.Message) (message.Result, error) {
 	if err := topic.ValidName(m.Topic); err != nil {
 		return message.Result{}, fmt.Errorf("publish to %q: %w", m.Topic, err)
@@ -98,29 +99,47 @@ func (c *Client) queues(ctx context.Context, m *message.Message) ([]string, erro
 
 // send sends the parts one after the other to one queue.
 func (c *Client) send(ctx context.Context, name string, parts []message.Part) error {
+	stored := 0
 	at, err := c.place(ctx, name)
-	for pause := firstPause; len(parts) > 0; pause = min(2*pause, mostPause) {
+	for pause := firstPause; stored < len(parts); pause = min(2*pause, mostPause) {
 		if err == nil {
-			err = c.sendPart(ctx, at, parts[0])
+			err = c.settled(ctx, at, parts[stored])
 		}
-		switch {
-		case err == nil:
-			parts, pause = parts[1:], firstPause
+		if err == nil {
+			stored, pause = stored+1, firstPause
 			continue
-		case errors.Is(err, rocketmq.ErrDispatchList), errors.Is(err, rocketmq.ErrProperties), errors.Is(err, rocketmq.ErrIllegal), errors.Is(err, rocketmq.ErrNoTopic):
-			return fmt.Errorf("%w: %w", message.ErrRefused, err)
-		case errors.Is(err, rocketmq.ErrRejected), errors.Is(err, rocketmq.ErrBusy), errors.Is(err, rocketmq.ErrNoBroker):
-		default:
-			return fmt.Errorf("%w: %w", message.ErrUnavailable, err)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", message.ErrUnavailable, err)
-		case <-time.After(pause):
+		if errors.Is(err, errUnsettled) {
+			return &UnknownError{Key: parts[stored].Key, Topic: at.Topic, Broker: at.Broker, Stored: stored, Err: err}
 		}
-		at, err = c.place(ctx, name)
+		final := finally(err)
+		if final == nil {
+			select {
+			case <-ctx.Done():
+				final = fmt.Errorf("%w: %w", message.ErrUnavailable, err)
+			case <-time.After(pause):
+				at, err = c.place(ctx, name)
+				continue
+			}
+		}
+		if stored > 0 {
+			return &UnknownError{Key: parts[stored].Key, Topic: at.Topic, Stored: stored, Err: final}
+		}
+		return final
 	}
 	return nil
+}
+
+// finally is the error to return after one that says that nothing was stored, nil if another attempt may help.
+func finally(err error) error {
+	switch {
+	case errors.Is(err, rocketmq.ErrDispatchList), errors.Is(err, rocketmq.ErrProperties), errors.Is(err, rocketmq.ErrIllegal), errors.Is(err, rocketmq.ErrNoTopic):
+		return fmt.Errorf("%w: %w", message.ErrRefused, err)
+	case errors.Is(err, rocketmq.ErrRejected), errors.Is(err, rocketmq.ErrBusy), errors.Is(err, rocketmq.ErrNoBroker):
+		return nil
+	default:
+		return fmt.Errorf("%w: %w", message.ErrUnavailable, err)
+	}
 }
 
 // place chooses the queue as the gateway does: by the MQTT topic, so that messages of one topic keep their order.
@@ -132,7 +151,11 @@ func (c *Client) place(ctx context.Context, name string) (rocketmq.Queue, error)
 	return q, err
 }
 
+// sendPart sends once. A caller who had gone before has nothing sent.
 func (c *Client) sendPart(ctx context.Context, at rocketmq.Queue, p message.Part) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", rocketmq.ErrRejected, err)
+	}
 	done := make(chan error, 1)
 	c.rocket.Send(&rocketmq.OutMessage{
 		Queue: at, Tag: p.Tag, Key: p.Key, Properties: p.Properties, Dispatch: p.Dispatch, Body: p.Body,
