@@ -120,10 +120,11 @@ func (g *Gateway) authenticate() (verifier access.Verifier, enhanced access.Enha
 			chain = append(chain, auth.MTLS{From: g.cfg.AuthMTLSUsername})
 		}
 	}
+	limited := &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}
 	if len(methods) > 0 {
-		enhanced = methods
+		enhanced = limited.Enhanced(methods)
 	}
-	return &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}, enhanced, nil
+	return limited, enhanced, nil
 }
 
 // failureEvery is after how long one more failed login is looked at, beyond AUTH_FAILURES.
