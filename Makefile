@@ -60,7 +60,7 @@ e2e: build bin/with-real bin/testsum ## the tests of the built binary only
 .PHONY: matrix
 matrix: bin/with-real ## every clause of MQTT in every combination of transport, instances and state, and every kind of RocketMQ, with tables
 	@$(GO) test -c -o bin/e2e.test ./e2e
-	@cd e2e && LMQGATE_TEST_MATRIX=1 ../bin/with-real ../bin/e2e.test -test.run '^Test(Conformance|Brokers)' -test.timeout 60m
+	@cd e2e && LMQGATE_TEST_MATRIX=1 ../bin/with-real ../bin/e2e.test -test.run '^Test(Conformance|Brokers|SecuredRocketMQ)' -test.timeout 60m
 
 .PHONY: chaos
 chaos: ## disturbs fleets at random for CHAOS_TIME (10m) and judges what clients saw; CHAOS_SEED, CHAOS_FAULTS, CHAOS_WORLDS

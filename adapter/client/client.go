@@ -41,6 +41,7 @@ type client struct {
 	moving   atomic.Pointer[move]               // the client is sent elsewhere
 	lostTo   atomic.Uint64                      // highest epoch that another instance says was taken over
 	seen     atomic.Int64                       // when the last packet was dealt with, ns since Server.start; busy during one
+	expires  atomic.Int64                       // when the credentials end, ns since Server.start; 0 = never
 	begun    atomic.Int64                       // when the packet began that is being read, ns since Server.start; 0: none
 	wrote    atomic.Int64                       // when bytes last went to the client, pings included
 	stop     atomic.Pointer[context.CancelFunc] // of what the reading goroutine waits for

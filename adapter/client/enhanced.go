@@ -151,6 +151,7 @@ func (c *client) reauthenticate(p *packet.Auth) error {
 	a.running = nil
 	a.due.Store(0)
 	c.about.login = *id
+	c.expires.Store(c.until(*id))
 	c.Send(&packet.Auth{Method: a.method, Data: reply})
 	return nil
 }
@@ -161,6 +162,12 @@ func (c *client) authentication() *authentication {
 		return nil
 	}
 	return c.about.auth
+}
+
+// expired reports whether the credentials have ended, which AUTH renews.
+func (c *client) expired(now int64) bool {
+	end := c.expires.Load()
+	return end > 0 && now > end
 }
 
 // overdue reports whether a re-authentication takes too long.

@@ -36,10 +36,21 @@ func (c *client) authenticate(p *packet.Connect) (id identity, reply []byte, err
 	default:
 		id, err = c.verify(l)
 	}
+	if err == nil {
+		c.expires.Store(c.until(id))
+	}
 	if err == nil && (c.srv.deps.Access != nil || c.srv.deps.Presence != nil) {
 		c.known().login = id
 	}
 	return id, reply, err
+}
+
+// until is when an identity ends, ns since Server.start; 0 = never.
+func (c *client) until(id identity) int64 {
+	if id.Expires.IsZero() {
+		return 0
+	}
+	return max(c.srv.now()+int64(id.Expires.Sub(c.srv.cfg.Now())), 1)
 }
 
 func (c *client) verify(l *access.Login) (id identity, err error) {
@@ -49,6 +60,8 @@ func (c *client) verify(l *access.Login) (id identity, err error) {
 	switch {
 	case err == nil:
 		return id, nil
+	case errors.Is(err, access.ErrLimited):
+		return id, reject(packet.ConnectionRateExceeded, "%v", access.ErrLimited)
 	case errors.Is(err, access.ErrDenied):
 		return id, reject(packet.BadUserNameOrPassword, "%v", err)
 	}

@@ -105,7 +105,7 @@ func (s *Server) Run(ctx context.Context) {
 // look is what is done for every client once a second.
 func (s *Server) look() {
 	now := s.now()
-	var silent, tardy, old, unsure, overdue, idle []*client
+	var silent, tardy, old, expired, unsure, overdue, idle []*client
 	s.mu.Lock()
 	for _, c := range s.clients {
 		switch {
@@ -114,6 +114,8 @@ func (s *Server) look() {
 			silent = append(silent, c)
 		case c.tardy(now):
 			tardy = append(tardy, c)
+		case c.expired(now):
+			expired = append(expired, c)
 		case c.retire > 0 && now > c.retire:
 			old = append(old, c)
 		case c.overdue(now):
@@ -134,6 +136,9 @@ func (s *Server) look() {
 	}
 	for _, c := range old {
 		c.move(packet.UseAnotherServer, "connections are renewed after a while, connect again")
+	}
+	for _, c := range expired {
+		c.end(packet.NotAuthorized, "the credentials have expired")
 	}
 	for _, c := range overdue {
 		c.end(packet.NotAuthorized, "re-authentication takes too long")

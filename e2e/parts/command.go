@@ -26,6 +26,16 @@ func Chromium(t T, url string) *exec.Cmd {
 	return cmd
 }
 
+// Curl returns a command of curl that fails where the connection does, and shows no progress. The caller starts it; it ends
+// with the test at the latest.
+func Curl(t T, args ...string) *exec.Cmd {
+	t.Helper()
+	needPackage(t, "curl", "curl")
+	cmd := exec.Command("curl", append([]string{"--silent", "--show-error", "--noproxy", "*"}, args...)...)
+	ends(t, cmd)
+	return cmd
+}
+
 // ends sees to it that a command, and what it has started, does not outlive the test. Waiting for it is the caller's.
 func ends(t T, cmd *exec.Cmd) {
 	cmd.SysProcAttr = ownGroup()

@@ -32,7 +32,7 @@ type Config struct {
 	Guard    *web.Guard
 	Requests idem.Store    // nil: a request with an Idempotency-Key is refused
 	Admit    func() error  // why nothing can be published now, in words for the caller; nil, or returning nil: it can
-	Wait     time.Duration // for the outcome of one request; 0 is 20 s
+	Wait     time.Duration // for the outcome of one request, not less than a lane gives a publication; 0 is 20 s
 	Keep     time.Duration // of outcomes; 0 is 24 h
 	// MaxPayload bounds payloads, in bytes; 0 is 256 KiB. A JSON body may have twice as many and 64 KiB more.
 	MaxPayload int

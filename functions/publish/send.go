@@ -83,7 +83,7 @@ func (h *Handler) answer(m *message.Message, o outcome) (*Result, error) {
 
 // once carries a request out once, however often it is made.
 func (h *Handler) once(ctx context.Context, lane message.Lane, m *message.Message, k *key) (*Result, error) {
-	a, err := h.cfg.Requests.Begin(ctx, k.name, k.hash(m), 2*h.cfg.Wait, h.cfg.Keep)
+	a, err := h.cfg.Requests.Begin(ctx, k.name, k.hash(m), h.cfg.Wait+leaseMore, h.cfg.Keep)
 	if err != nil {
 		h.cfg.Logger.Warn("idempotency keys cannot be kept", "error", err)
 		return nil, web.Later(http.StatusServiceUnavailable, 2, "the Idempotency-Key could not be kept, nothing was sent: try again").Of(ProblemNotSent)
@@ -117,6 +117,10 @@ func (h *Handler) once(ctx context.Context, lane message.Lane, m *message.Messag
 		return h.answer(m, outcome{err: message.ErrUnavailable})
 	}
 }
+
+// leaseMore is for how much longer than Config.Wait a request is its instance's. Until that is over a repetition waits for an
+// instance that was killed.
+const leaseMore = 5 * time.Second
 
 // noteTime bounds the noting of an outcome.
 const noteTime = 3 * time.Second

@@ -66,6 +66,8 @@ func (g *Guard) Caller(r *http.Request) (*Caller, error) {
 	defer cancel()
 	id, err := g.Verifier.Verify(ctx, l)
 	switch {
+	case errors.Is(err, access.ErrLimited):
+		return nil, Later(http.StatusTooManyRequests, 30, "too many failed logins, try again later")
 	case errors.Is(err, access.ErrDenied):
 		return nil, unauthorized("the credentials were refused")
 	case err != nil:

@@ -21,9 +21,11 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 		return
 	}
 	for _, kind := range c.Auth {
-		wrong.must(set, "AUTH", slices.Contains([]string{"hmac", "scram", "anonymous"}, kind))
+		wrong.must(set, "AUTH", slices.Contains([]string{"hmac", "scram", "jwt", "http", "mtls", "anonymous"}, kind))
 	}
 	c.checkScram(set, wrong)
+	c.checkJWT(set, wrong)
+	c.checkCallback(set, wrong)
 	pair := slices.Contains(c.Auth, "hmac")
 	if slices.Contains(c.Auth, "scram") && set["AUTH_SCRAM_USERS"] == "" && set["AUTH_SCRAM_USERS_FILE"] == "" {
 		if set["AUTH_USERNAME"] == "" && set["AUTH_SECRET_KEY"] == "" && !pair {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"lmqgate/adapter/auth"
 	"lmqgate/adapter/relay"
 	"lmqgate/meta/access"
 )
@@ -57,9 +58,26 @@ type Config struct {
 	AuthSecretKey Secret   `env:"AUTH_SECRET_KEY"`
 	// AuthScramUsers is empty if the user of AUTH=scram is AuthUsername with AuthSecretKey as password; ScramUsers has
 	// the users of both variables, read.
-	AuthScramUsers     Secret                   `env:"AUTH_SCRAM_USERS"`
-	AuthScramUsersFile string                   `env:"AUTH_SCRAM_USERS_FILE"`
-	ScramUsers         []access.ScramCredential `env:"-"`
+	AuthScramUsers     Secret `env:"AUTH_SCRAM_USERS"`
+	AuthScramUsersFile string `env:"AUTH_SCRAM_USERS_FILE"`
+
+	JWTSecret        Secret   `env:"AUTH_JWT_SECRET"`    // as it is; of HS256 to HS512
+	JWTKeysFile      string   `env:"AUTH_JWT_KEYS_FILE"` // PEM, or a JWK Set
+	JWTJWKSURL       string   `env:"AUTH_JWT_JWKS_URL"`
+	JWTIssuers       []string `env:"AUTH_JWT_ISSUER"`
+	JWTAudience      []string `env:"AUTH_JWT_AUDIENCE"`
+	JWTUsernameClaim string   `env:"AUTH_JWT_USERNAME_CLAIM" envDefault:"sub"`
+	JWTClientIDClaim string   `env:"AUTH_JWT_CLIENT_ID_CLAIM"`
+	JWTTenantClaim   string   `env:"AUTH_JWT_TENANT_CLAIM"`
+	JWTACLClaim      string   `env:"AUTH_JWT_ACL_CLAIM" envDefault:"acl"`
+	JWTCookie        string   `env:"AUTH_JWT_COOKIE"`
+	AuthHTTPURL      string   `env:"AUTH_HTTP_URL"`
+	AuthHTTPToken    Secret   `env:"AUTH_HTTP_TOKEN"`
+	AuthMTLSUsername string   `env:"AUTH_MTLS_USERNAME" envDefault:"cn"` // "cn", "dns", "uri" or "email"
+	AuthFailures     int      `env:"AUTH_FAILURES" envDefault:"10"`      // of a user from one address, a minute; 0: any number
+
+	JWTKeys    auth.StaticKeys          `env:"-"` // of JWTKeysFile
+	ScramUsers []access.ScramCredential `env:"-"`
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
 	MaxConnections   int           `env:"MAX_CONNECTIONS"`

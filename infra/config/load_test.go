@@ -35,6 +35,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
+		JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
@@ -68,6 +69,7 @@ func TestRealServers(t *testing.T) {
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
+		JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
@@ -129,7 +131,15 @@ func TestWrongValues(t *testing.T) {
 		{"AUTH=scram AUTH_SCRAM_USERS_FILE=/nonexistent", "AUTH_SCRAM_USERS_FILE"},
 		{"AUTH=token", "AUTH"},
 		{"AUTH=,", ""}, // an empty list is no list: the default
-		{"AUTH=mtls", "AUTH"},
+		{"AUTH=ldap", "AUTH"},
+		{"AUTH=mtls", "TLS_CLIENT_CA_FILE"},
+		{"AUTH=jwt", "AUTH_JWT_JWKS_URL"},
+		{"AUTH=http", "AUTH_HTTP_URL"},
+		{"AUTH_JWT_SECRET=short", "AUTH_JWT_SECRET"},
+		{"AUTH_JWT_JWKS_URL=http://issuer.example.com/keys", "AUTH_JWT_JWKS_URL"},
+		{"AUTH_HTTP_URL=http://auth.example.com", "AUTH_HTTP_URL"},
+		{"AUTH_MTLS_USERNAME=serial", "AUTH_MTLS_USERNAME"},
+		{"AUTH_FAILURES=-1", "AUTH_FAILURES"},
 		{"MAX_PACKET_SIZE=256k", "MAX_PACKET_SIZE"},
 		{"MAX_PACKET_SIZE=0", "MAX_PACKET_SIZE"},
 		{"MAX_CONNECTIONS=0", "MAX_CONNECTIONS"},

@@ -150,8 +150,8 @@ var vars = []Var{
 	},
 	{
 		Name: "AUTH", Default: "`anonymous` when embedded, otherwise required", Java: "the pluggable auth manager",
-		Meaning: "who may connect: comma list of `hmac`, `scram`, `anonymous`, asked in order; `jwt`, `http` and `mtls` are reserved",
-		Accepts: "a comma list of hmac, scram and anonymous (jwt, http and mtls are not built yet)",
+		Meaning: "who may connect: comma list of `hmac`, `scram`, `jwt`, `http`, `mtls`, `anonymous`, asked in order",
+		Accepts: "a comma list of hmac, scram, jwt, http, mtls and anonymous",
 	},
 	{
 		Name: "AUTH_USERNAME", Default: "none", Java: "`username`",
@@ -172,6 +172,76 @@ var vars = []Var{
 		Name: "AUTH_SCRAM_USERS_FILE", Default: "none",
 		Meaning: "file with such users, one a line; empty lines and those that begin with `#` are skipped",
 		Accepts: "a readable file with a line of lmqgate scram for each user",
+	},
+	{
+		Name: "AUTH_JWT_SECRET", Default: "none", Secret: true,
+		Meaning: "`jwt`: secret of tokens signed with HS256, HS384 or HS512",
+		Accepts: "a secret of 32 to 4096 bytes, such as `openssl rand -hex 32` prints",
+	},
+	{
+		Name: "AUTH_JWT_KEYS_FILE", Default: "none",
+		Meaning: "`jwt`: file with public keys of tokens signed with RS, PS, ES or EdDSA: PEM, or a JWK Set",
+		Accepts: "a readable file of PEM blocks (PUBLIC KEY, CERTIFICATE) or a JWK Set",
+	},
+	{
+		Name: "AUTH_JWT_JWKS_URL", Default: "none",
+		Meaning: "`jwt`: where the issuer publishes its keys (JWK Set); fetched again when they are old or a token names another one",
+		Accepts: "an https:// URL, or http:// of this machine",
+	},
+	{
+		Name: "AUTH_JWT_ISSUER", Default: "any",
+		Meaning: "`jwt`: what the claim `iss` has to be, one of a comma list",
+		Accepts: "a comma list of issuers",
+	},
+	{
+		Name: "AUTH_JWT_AUDIENCE", Default: "any",
+		Meaning: "`jwt`: what the claim `aud` has to have, one of a comma list",
+		Accepts: "a comma list of audiences",
+	},
+	{
+		Name:    "AUTH_JWT_USERNAME_CLAIM",
+		Meaning: "`jwt`: claim that is the user name, whatever CONNECT says",
+		Accepts: "the name of a claim",
+	},
+	{
+		Name: "AUTH_JWT_CLIENT_ID_CLAIM", Default: "any client id",
+		Meaning: "`jwt`: claim, a text or a list, that the client id has to be in",
+		Accepts: "the name of a claim",
+	},
+	{
+		Name: "AUTH_JWT_TENANT_CLAIM", Default: "no tenants",
+		Meaning: "`jwt`: claim that names the client's tenant",
+		Accepts: "the name of a claim",
+	},
+	{
+		Name:    "AUTH_JWT_ACL_CLAIM",
+		Meaning: "`jwt`: claim with rules of what the client may do",
+		Accepts: "the name of a claim",
+	},
+	{
+		Name: "AUTH_JWT_COOKIE", Default: "none",
+		Meaning: "`jwt`: cookie of browsers with the token; `WS_ORIGINS` says whose pages may use it",
+		Accepts: "the name of a cookie",
+	},
+	{
+		Name: "AUTH_HTTP_URL", Default: "none",
+		Meaning: "`http`: URL that is asked about every login (POST, JSON)",
+		Accepts: "an https:// URL, or http:// of this machine or a private network",
+	},
+	{
+		Name: "AUTH_HTTP_TOKEN", Default: "none", Secret: true,
+		Meaning: "`http`: sent there as `Authorization: Bearer`",
+		Accepts: "a token of visible ASCII characters",
+	},
+	{
+		Name:    "AUTH_MTLS_USERNAME",
+		Meaning: "`mtls`: what of the client's certificate is the user name: `cn`, or the first `dns`, `uri` or `email` name",
+		Accepts: "cn, dns, uri or email",
+	},
+	{
+		Name:    "AUTH_FAILURES",
+		Meaning: "failed logins of a user name from one address at once, with one more every six seconds; ten times as many of an address; 0 is any number",
+		Accepts: "a number from 0 to 100000",
 	},
 	{
 		Name: "MAX_PACKET_SIZE", Java: "`maxPacketSizeInByte`",

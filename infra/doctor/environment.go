@@ -116,7 +116,7 @@ func askAuth(s surroundings) (Finding, bool) {
 // askCleartext: a password that crosses a network without TLS is everybody's. HMAC passwords can be used again too.
 func askCleartext(s surroundings) (Finding, bool) {
 	host, _, err := net.SplitHostPort(s.MQTTTCPAddr)
-	if err != nil || !slices.ContainsFunc(s.Auth, func(a string) bool { return a == "hmac" || a == "scram" }) {
+	if err != nil || !slices.ContainsFunc(s.Auth, func(a string) bool { return a != "anonymous" && a != "mtls" }) {
 		return Finding{}, false
 	}
 	if isLocal(host) {

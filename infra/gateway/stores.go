@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -94,8 +95,10 @@ func (g *Gateway) openRocket() error {
 }
 
 // authenticate makes what AUTH names: the chain for logins by user name and password, and enhanced authentication, which
-// is nil without scram.
-func (g *Gateway) authenticate() (chain auth.Chain, enhanced access.Enhanced, err error) {
+// is nil without scram and jwt.
+func (g *Gateway) authenticate() (verifier access.Verifier, enhanced access.Enhanced, err error) {
+	var chain auth.Chain
+	var methods auth.Methods
 	for _, name := range g.cfg.Auth {
 		switch name {
 		case "hmac":
@@ -107,10 +110,41 @@ func (g *Gateway) authenticate() (chain auth.Chain, enhanced access.Enhanced, er
 			if err != nil {
 				return nil, nil, fmt.Errorf("configure scram: %w", err)
 			}
-			chain, enhanced = append(chain, s), s
+			chain, methods = append(chain, s), append(methods, s)
+		case "jwt":
+			j, err := auth.NewJWT(g.jwtConfig())
+			if err != nil {
+				return nil, nil, fmt.Errorf("configure jwt: %w", err)
+			}
+			chain, methods = append(chain, j), append(methods, j)
+		case "http":
+			chain = append(chain, auth.NewCallback(auth.CallbackConfig{URL: g.cfg.AuthHTTPURL, Token: g.cfg.AuthHTTPToken.Reveal(), Now: g.now}))
+		case "mtls":
+			chain = append(chain, auth.MTLS{From: g.cfg.AuthMTLSUsername})
 		}
 	}
-	return chain, enhanced, nil
+	if len(methods) > 0 {
+		enhanced = methods
+	}
+	return &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}, enhanced, nil
+}
+
+// failureEvery is after how long one more failed login is looked at, beyond AUTH_FAILURES.
+const failureEvery = 6 * time.Second
+
+// jwtConfig says which tokens are accepted.
+func (g *Gateway) jwtConfig() auth.JWTConfig {
+	cfg := auth.JWTConfig{
+		Secret: []byte(g.cfg.JWTSecret.Reveal()), Issuers: g.cfg.JWTIssuers, Audience: g.cfg.JWTAudience, UsernameClaim: g.cfg.JWTUsernameClaim,
+		ClientIDClaim: g.cfg.JWTClientIDClaim, TenantClaim: g.cfg.JWTTenantClaim, ACLClaim: g.cfg.JWTACLClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
+	}
+	if len(g.cfg.JWTKeys) > 0 {
+		cfg.Keys = append(cfg.Keys, g.cfg.JWTKeys)
+	}
+	if g.cfg.JWTJWKSURL != "" {
+		cfg.Keys = append(cfg.Keys, auth.NewJWKS(g.cfg.JWTJWKSURL, &http.Client{}, g.log, g.now))
+	}
+	return cfg
 }
 
 // scramConfig names the users of AUTH=scram.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -18,6 +19,8 @@ var (
 	ErrDenied = errors.New("credentials refused")
 	// ErrUnavailable says that the check could not be made; the client may try again later.
 	ErrUnavailable = errors.New("authentication is unavailable")
+	// ErrLimited says that there were too many failures lately to look at another login; it is a refusal.
+	ErrLimited = fmt.Errorf("too many failed logins, try again later: %w", ErrDenied)
 	// ErrIgnore says that the verifier has no opinion about this kind of login; the next of the chain is asked.
 	ErrIgnore = errors.New("not this verifier's kind of login")
 )
