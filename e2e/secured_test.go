@@ -24,7 +24,6 @@ import (
 	"lmqgate/adapter/packet"
 	"lmqgate/adapter/rocketmq/remoting"
 	"lmqgate/e2e/parts"
-	"lmqgate/infra/doctor"
 )
 
 // selfSigned writes a certificate for 127.0.0.1 and its key as RocketMQ reads them.
@@ -47,6 +46,18 @@ func selfSigned(t *testing.T) (certFile, keyFile string) {
 		return file
 	}
 	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", raw)
+}
+
+// right is what a user may do with a resource.
+type right struct{ Resource, Actions string }
+
+// leastRights are those of the README's table, for topics that the gateway makes.
+func leastRights(topics ...string) []right {
+	all := []right{{"Topic:%LMQ%*", "Sub,Get"}, {"Group:%LMQ%*", "Sub,Get,Delete"}}
+	for _, topic := range topics {
+		all = append(all, right{"Topic:" + topic, "Pub,Sub,Create"})
+	}
+	return all
 }
 
 // administrator speaks to a broker as a user who may do everything.
@@ -92,7 +103,7 @@ func (a *administrator) user(name, password string) {
 }
 
 // grants gives a user rights, by code: the first ones, or more.
-func (a *administrator) grants(code int32, name string, rights []doctor.Right) {
+func (a *administrator) grants(code int32, name string, rights []right) {
 	a.t.Helper()
 	var entries []map[string]any
 	for _, r := range rights {
@@ -134,7 +145,7 @@ func securedRocketMQ(t *testing.T, version string, withTLS bool) {
 	rocket := parts.RocketMQ(t, parts.RocketMQOptions{Version: version, Heap: "512m", Secured: s, Conf: []string{"fileReservedTime=168"}})
 	admin := administers(t, rocket.Brokers[0].Addr, s)
 	admin.user("gate", "87654321")
-	least := doctor.LeastRights("MQTT_OTHER", "few")
+	least := leastRights("MQTT_OTHER", "few")
 	admin.grants(authCreateACL, "gate", least)
 
 	p := &patient{binary: binary, env: append([]string{

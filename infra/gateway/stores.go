@@ -43,6 +43,9 @@ func (g *Gateway) openStore() error {
 	if g.named, err = store.Named(redisstore.NamedConfig{Max: g.cfg.MaxFilters, Registerer: g.reg}); err != nil {
 		return fmt.Errorf("open count of filters: %w", err)
 	}
+	if g.own, err = store.Own(redisstore.OwnConfig{Max: g.cfg.MaxP2PQueues, Registerer: g.reg}); err != nil {
+		return fmt.Errorf("open count of clients with a queue of their own: %w", err)
+	}
 	g.retained, err = store.Retained(redisstore.RetainConfig{
 		Clock: g.now, MaxCount: g.cfg.RetainedMax, MaxPayload: g.cfg.RetainedMaxSize, Registerer: g.reg,
 	})
