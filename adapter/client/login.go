@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 
 	"lmqgate/adapter/packet"
@@ -50,7 +51,11 @@ func (c *client) until(id identity) int64 {
 	if id.Expires.IsZero() {
 		return 0
 	}
-	return max(c.srv.now()+int64(id.Expires.Sub(c.srv.cfg.Now())), 1)
+	now, left := c.srv.now(), int64(id.Expires.Sub(c.srv.cfg.Now()))
+	if left > math.MaxInt64-now { // as with certificates that end in the year 9999, RFC 5280 section 4.1.2.5
+		return math.MaxInt64
+	}
+	return max(now+left, 1)
 }
 
 func (c *client) verify(l *access.Login) (id identity, err error) {

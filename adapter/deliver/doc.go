@@ -72,7 +72,8 @@
 // under topic.OwnFilter, and everything above applies. A pull is held for it while the client is connected, since a RocketMQ
 // application that sends to it tells nobody. A new session begins at the queue's end, asked for before CONNACK and, if the
 // session lasts, kept before CONNACK; one that is resumed goes on where it was. Of a broker that does not answer then the
-// place is found by store time, as for a subscription.
+// place is found by store time, as for a subscription. Brokers keep the names of these queues, so Config.Own bounds how many
+// clients may have one: beyond it a new session has none, and senders find that it cannot be addressed.
 //
 // # Locks
 //

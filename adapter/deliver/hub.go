@@ -15,20 +15,21 @@ import (
 
 // Config tunes a Hub; the zero value is sane.
 type Config struct {
-	RingMessages int            // messages kept per queue for lagging cursors, default 256
-	RingBytes    int            // payload bytes kept per queue, default 1 MiB
-	TotalBytes   int64          // payload bytes kept in memory for lagging cursors in all, default 64 MiB; beyond, only what was read last; twice that, nothing
-	CatchUps     int            // catching-up pulls in flight at each broker, default 64
-	PullMax      int            // messages asked for by one pull, default 32
-	Window       int            // most unacknowledged QoS 1 and 2 messages per session, default 64
-	Retained     Retained       // where new subscriptions get retained messages from, nil = nowhere
-	Walks        int            // pages of retained messages in memory at a time, default 32
-	WalkPage     int            // messages of one, default 64
-	WalkBytes    int            // bytes of one that are sent at once, default 64 KiB; a single message may have more
-	Shared       Shared         // how shared subscriptions are served; the zero value refuses them
-	Limit        registry.Limit // of new filters, nil = none
-	P2P          bool           // sessions read the queue of their client id too
-	Subscribe    time.Duration  // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
+	RingMessages int               // messages kept per queue for lagging cursors, default 256
+	RingBytes    int               // payload bytes kept per queue, default 1 MiB
+	TotalBytes   int64             // payload bytes kept in memory for lagging cursors in all, default 64 MiB; beyond, only what was read last; twice that, nothing
+	CatchUps     int               // catching-up pulls in flight at each broker, default 64
+	PullMax      int               // messages asked for by one pull, default 32
+	Window       int               // most unacknowledged QoS 1 and 2 messages per session, default 64
+	Retained     Retained          // where new subscriptions get retained messages from, nil = nowhere
+	Walks        int               // pages of retained messages in memory at a time, default 32
+	WalkPage     int               // messages of one, default 64
+	WalkBytes    int               // bytes of one that are sent at once, default 64 KiB; a single message may have more
+	Shared       Shared            // how shared subscriptions are served; the zero value refuses them
+	Limit        registry.Limit    // of new filters, nil = none
+	Own          registry.OwnLimit // of clients with a queue of their own, nil = none
+	P2P          bool              // sessions read the queue of their client id too
+	Subscribe    time.Duration     // bound on one SUBSCRIBE or UNSUBSCRIBE, default 10 s
 	Logger       *slog.Logger
 	Register     prometheus.Registerer
 	Now          func() time.Time

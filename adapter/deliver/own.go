@@ -15,7 +15,7 @@ const ownQoS = 2
 
 // ownQueue is the point to point queue of a client as a session begins with it.
 type ownQueue struct {
-	sub    *subscription    // nil: the client cannot be addressed
+	sub    *subscription    // nil: the client cannot be addressed, or there are too many others
 	fresh  bool             // the session has no position in it yet
 	begins map[string]int64 // of a fresh one: first offset by broker; a broker that did not answer is missing
 	boots  map[string]uint64
@@ -41,11 +41,29 @@ func (h *Hub) ownOf(st session.State) ownQueue {
 		}
 	}
 	if own.fresh {
+		if h.noOwn(st.ClientID) {
+			return ownQueue{}
+		}
 		ctx, cancel := context.WithTimeout(h.ctx, min(askTime, h.cfg.Subscribe/4))
 		defer cancel()
 		own.begins, own.boots = h.ends(ctx, own.sub.lmq)
 	}
 	return own
+}
+
+// noOwn reports whether there are too many clients with a queue of their own for this one to get one. Where that cannot be
+// asked it gets one: its session was kept a moment ago.
+func (h *Hub) noOwn(clientID string) bool {
+	if h.cfg.Own == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, min(askTime, h.cfg.Subscribe/4))
+	defer cancel()
+	refused, err := h.cfg.Own.Refused(ctx, clientID)
+	if err != nil {
+		h.cfg.Logger.Warn("a client's own queue could not be counted", "client_id", clientID, "error", err)
+	}
+	return refused && err == nil
 }
 
 // ends asks for the end of a queue.

@@ -76,7 +76,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		sentAgain: settled.WithLabelValues("sent_again"),
 		retries:   counter("lmqgate_publish_retries_total", "Sends repeated after a definite rejection."),
 		fallbacks: counter("lmqgate_publish_fallbacks_total", "Messages turned to the fallback topic because theirs does not exist."),
-		strangers: counter("lmqgate_publish_strangers_total", "Point to point messages to clients that have no session."),
+		strangers: counter("lmqgate_publish_strangers_total", "Point to point messages to clients that have no session, or no queue of their own (MAX_P2P_QUEUES)."),
 		inflight: f.NewGauge(prometheus.GaugeOpts{
 			Name: "lmqgate_publish_in_flight",
 			Help: "Publications admitted and not yet done.",

@@ -104,6 +104,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	wrong.must(set, "RETAINED_MAX", c.RetainedMax >= 1 && c.RetainedMax <= 1_000_000_000)
 	number("TAKEOVER_BURST", c.TakeoverBurst, 0, 1_000_000)
 	wrong.must(set, "MAX_FILTERS", c.MaxFilters >= 0 && c.MaxFilters <= 1_000_000_000)
+	wrong.must(set, "MAX_P2P_QUEUES", c.MaxP2PQueues >= 0 && c.MaxP2PQueues <= 1_000_000_000)
 	number("MAX_GROUPS", c.MaxGroups, 1, 100_000)
 	number("RETAINED_MAX_SIZE", c.RetainedMaxSize, 1, 16<<20)
 

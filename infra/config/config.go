@@ -93,11 +93,12 @@ type Config struct {
 	RetainedMax      int64         `env:"RETAINED_MAX" envDefault:"1000000"`     // topics, on all instances together
 	RetainedMaxSize  int           `env:"RETAINED_MAX_SIZE" envDefault:"262144"` // bytes of one payload
 	SharedRedelivery time.Duration `env:"SHARED_REDELIVERY" envDefault:"30s"`
-	MaxFilters       int64         `env:"MAX_FILTERS" envDefault:"1000000"` // ever, on all instances together
-	MaxGroups        int           `env:"MAX_GROUPS" envDefault:"4096"`     // of shared subscriptions, on one instance
-	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"` // from accept to a complete CONNECT
-	PacketTimeout    time.Duration `env:"PACKET_TIMEOUT" envDefault:"60s"`  // from a packet's first byte to its last
-	WriteTimeout     time.Duration `env:"WRITE_TIMEOUT" envDefault:"30s"`   // of bytes that a client does not read
+	MaxFilters       int64         `env:"MAX_FILTERS" envDefault:"1000000"`   // ever, on all instances together
+	MaxP2PQueues     int64         `env:"MAX_P2P_QUEUES" envDefault:"900000"` // client ids ever, on all instances together
+	MaxGroups        int           `env:"MAX_GROUPS" envDefault:"4096"`       // of shared subscriptions, on one instance
+	ConnectTimeout   time.Duration `env:"CONNECT_TIMEOUT" envDefault:"10s"`   // from accept to a complete CONNECT
+	PacketTimeout    time.Duration `env:"PACKET_TIMEOUT" envDefault:"60s"`    // from a packet's first byte to its last
+	WriteTimeout     time.Duration `env:"WRITE_TIMEOUT" envDefault:"30s"`     // of bytes that a client does not read
 	KeepAliveMax     time.Duration `env:"KEEPALIVE_MAX" envDefault:"300s"`
 	SessionExpiryMax time.Duration `env:"SESSION_EXPIRY_MAX" envDefault:"168h"`
 	MaxConnectionAge time.Duration `env:"MAX_CONNECTION_AGE"` // 0: no limit; the listener adds the jitter

@@ -32,7 +32,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		DrainTimeout: 8 * time.Second, P2P: true, ConnectRate: 1000, MaxHandshakes: 1024, PacketTimeout: time.Minute,
 		WriteTimeout: 30 * time.Second,
-		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000,
+		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
 		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
@@ -70,7 +70,7 @@ func TestRealServers(t *testing.T) {
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
 		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
-		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, StatusInterval: time.Minute,
+		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
@@ -159,6 +159,7 @@ func TestWrongValues(t *testing.T) {
 		{"SHARED_REDELIVERY=6m", "SHARED_REDELIVERY"},
 		{"MAX_GROUPS=0", "MAX_GROUPS"},
 		{"MAX_FILTERS=-1", "MAX_FILTERS"},
+		{"MAX_P2P_QUEUES=-1", "MAX_P2P_QUEUES"},
 		{"TAKEOVER_BURST=-1", "TAKEOVER_BURST"},
 		{"WS_PING=1s", "WS_PING"},
 		{"WS_PING=11m", "WS_PING"},

@@ -314,6 +314,11 @@ var vars = []Var{
 		Accepts: "a number from 0 to 1000000000",
 	},
 	{
+		Name:    "MAX_P2P_QUEUES",
+		Meaning: "different client ids that ever had a queue of their own (see `P2P`), on all instances together; then new ones get none, and nothing sent to `first/p2p/<client id>` reaches them. Brokers take it on top of `MAX_FILTERS`; 0 is no limit",
+		Accepts: "a number from 0 to 1000000000",
+	},
+	{
 		Name:    "MAX_GROUPS",
 		Meaning: "groups of shared subscriptions with members on this instance; further ones are refused",
 		Accepts: "a number from 1 to 100000",

@@ -127,16 +127,24 @@ func askIndex(b *broker, _ *config.Config) (Finding, bool) {
 // askQueues: a broker refuses messages to new LMQs beyond its limit.
 func askQueues(b *broker, cfg *config.Config) (Finding, bool) {
 	most := b.number("maxLmqConsumeQueueNum")
+	lower, given, named := "MAX_FILTERS="+strconv.FormatInt(most/2, 10), "MAX_FILTERS="+strconv.FormatInt(cfg.MaxFilters, 10), cfg.MaxFilters
+	unlimited := cfg.MaxFilters == 0
+	if cfg.P2P {
+		lower += " and MAX_P2P_QUEUES=" + strconv.FormatInt(most/10*4, 10)
+		given += ", MAX_P2P_QUEUES=" + strconv.FormatInt(cfg.MaxP2PQueues, 10)
+		named += cfg.MaxP2PQueues
+		unlimited = unlimited || cfg.MaxP2PQueues == 0
+	}
 	switch {
 	case most == 0:
 		return Finding{}, false
-	case cfg.MaxFilters == 0:
-		return warning("MAX_FILTERS="+strconv.FormatInt(most/2, 10), "takes %d light message queues, then refuses messages; MAX_FILTERS=0 lets clients name any number", most), true
-	case cfg.MaxFilters > most:
-		return warning("maxLmqConsumeQueueNum="+strconv.FormatInt(2*cfg.MaxFilters, 10)+" in broker.conf (with storeType=defaultRocksDB), or MAX_FILTERS="+strconv.FormatInt(most/2, 10),
-			"takes %d light message queues, then refuses messages; MAX_FILTERS=%d lets clients name more", most, cfg.MaxFilters), true
+	case unlimited:
+		return warning(lower, "takes %d light message queues, then refuses messages; %s lets clients name any number", most, given), true
+	case named > most:
+		return warning("maxLmqConsumeQueueNum="+strconv.FormatInt(2*named, 10)+" in broker.conf (with storeType=defaultRocksDB), or "+lower,
+			"takes %d light message queues, then refuses messages; %s lets clients name more", most, given), true
 	}
-	return fine("takes %d light message queues (MAX_FILTERS=%d)", most, cfg.MaxFilters), true
+	return fine("takes %d light message queues (%s)", most, given), true
 }
 
 // askRetention: a session may wait longer for its client than its messages are kept.

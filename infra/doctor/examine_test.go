@@ -51,7 +51,7 @@ func TestExamine(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, check := range []string{"redis.permissions", "redis.filters", "redis.clock", "broker.clock", "broker.lmq", "topic", "nameserver.reach"} {
+	for _, check := range []string{"redis.permissions", "redis.filters", "redis.p2p", "redis.clock", "broker.clock", "broker.lmq", "topic", "nameserver.reach"} {
 		expect(t, healthy, check, doctor.OK, "")
 	}
 	if f := healthy["broker.roundtrip"]; f.Grade == doctor.Fail || !strings.Contains(f.Text, "read from its queue after") {

@@ -226,6 +226,17 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+func TestOwnQueues(t *testing.T) {
+	for n, want := range map[int64]Grade{0: OK, 79: OK, 80: Warn, 100: Fail} {
+		if f := ownQueues(n, 100); f.Grade != want {
+			t.Errorf("%d: %+v", n, f)
+		}
+	}
+	if f := ownQueues(1<<40, 0); f.Grade != OK {
+		t.Errorf("no limit: %+v", f)
+	}
+}
+
 func TestClusterState(t *testing.T) {
 	for text, want := range map[string]Grade{
 		"cluster_state:ok\r\ncluster_slots_ok:16384\r\n":   OK,

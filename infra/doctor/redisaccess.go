@@ -26,7 +26,7 @@ var permissionsSource string
 const redisRights = "ACL SETUSER name ~PREFIX* &PREFIXword:* +@all -@admin -@dangerous +info (PREFIX as in REDIS_PREFIX)"
 
 // families are how keys begin, behind the prefix: a user of an ACL may be given some of them only.
-var families = []string{"s:", "reg:", "ret:", "inst:", "seed:", "lease:"}
+var families = []string{"s:", "reg:", "ret:", "inst:", "seed:", "lease:", "own:"}
 
 // tryRedis does what the gateway does, on keys of its own that live for a minute at most: scripts with all their commands on
 // each family of keys, the commands outside scripts, and both ends of a channel.
@@ -69,6 +69,7 @@ func tryRedis(ctx context.Context, client redis.UniversalClient, prefix string) 
 		{"SISMEMBER", key, "a"},
 		{"ZSCORE", prefix + "due", "a"},
 		{"PFCOUNT", key},
+		{"SCARD", key},
 		{"DEL", key},
 	} {
 		err := client.Do(ctx, command...).Err()
@@ -90,7 +91,7 @@ func notPermitted(what string, err error) Finding {
 	return failure(remedy, "%s: %v", what, err)
 }
 
-// askFilters compares the filters that were ever subscribed to with their limit. Nothing is said where they cannot be counted:
+// askFilters compares the filters that were ever subscribed to, and the clients that had a queue of their own, with their limits. Nothing is said where they cannot be counted:
 // other findings say why.
 func askFilters(ctx context.Context, client redis.UniversalClient, cfg *config.Config) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, redisTime)
@@ -107,7 +108,30 @@ func askFilters(ctx context.Context, client redis.UniversalClient, cfg *config.C
 	if err != nil {
 		return nil
 	}
-	return []Finding{filters(n, cfg.MaxFilters).as("redis.filters", "")}
+	found := []Finding{filters(n, cfg.MaxFilters).as("redis.filters", "")}
+	own, err := store.Own(redisstore.OwnConfig{})
+	if err != nil || !cfg.P2P {
+		return found
+	}
+	if n, err = own.Count(ctx); err != nil {
+		return found
+	}
+	return append(found, ownQueues(n, cfg.MaxP2PQueues).as("redis.p2p", ""))
+}
+
+// ownQueues judges how many clients have had a queue of their own.
+func ownQueues(n, most int64) Finding {
+	const remedy = "give clients ids that stay the same, raise MAX_P2P_QUEUES and the brokers' maxLmqConsumeQueueNum, or set P2P=false if nothing is sent to first/p2p/<client id>"
+	text := strconv.FormatInt(n, 10) + " different client ids ever had a queue of their own"
+	switch {
+	case most == 0:
+		return fine("%s", text)
+	case n >= most:
+		return failure(remedy, "%s, which is MAX_P2P_QUEUES=%d: new ones get none, and nothing that is sent to them point to point", text, most)
+	case n >= most/10*8:
+		return warning(remedy, "%s; from MAX_P2P_QUEUES=%d on new ones get none", text, most)
+	}
+	return fine("%s, of %d (MAX_P2P_QUEUES)", text, most)
 }
 
 // filters judges how many queues the brokers have been told of: they never forget one.

@@ -20,5 +20,5 @@ func (g *Gateway) addressees() dispatch.Clients {
 	if g.cfg.KVCompat {
 		return nil
 	}
-	return g.store
+	return g.own
 }

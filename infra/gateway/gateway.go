@@ -61,6 +61,7 @@ type Gateway struct {
 	rocket    *rocketmq.Client
 	retained  *redisstore.Retained
 	named     *redisstore.Named
+	own       *redisstore.Own
 	dispatch  *dispatch.Dispatcher
 	wills     *will.Publisher
 	sweeper   *sweeper
@@ -218,7 +219,7 @@ func (g *Gateway) assemble() error {
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Now: g.now, Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
 	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
-		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, P2P: g.cfg.P2P, Logger: g.log, Register: g.reg,
+		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Own: g.own, P2P: g.cfg.P2P, Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {

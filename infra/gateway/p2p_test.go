@@ -185,6 +185,29 @@ func pointToPointAway(t *testing.T, cfg config.Config) {
 	}
 }
 
+// TestPointToPointLimit: beyond MAX_P2P_QUEUES a new client has no queue of its own, nobody can send it anything there, and it
+// works otherwise; those that had one are served on.
+func TestPointToPointLimit(t *testing.T) {
+	noLeaks(t)
+	cfg := load(t, env("REDIS_URL", "redis://"+miniredis.RunT(t).Addr()), env("NAMESRV_ADDR", minimq.Run(t).Addr()), "AUTH=anonymous", "MAX_P2P_QUEUES=2")
+	g := start(t, cfg)
+	becomes(t, g, http.StatusOK)
+	pub, _ := dial(t, g, connect("pub", 0))
+	one, _ := dial(t, g, connect("one", 0))
+	late, _ := dial(t, g, connect("late", 3600))
+	late.subscribe("t/x", 1)
+	pub.publish("t/p2p/late", "to nobody")
+	pub.publish("t/x", "for late")
+	late.answered("for late", "t/x", 1)
+	if n := strangers(t, g); n != 1 {
+		t.Errorf("%v messages to clients without a queue, want 1", n)
+	}
+	one.goodbye()
+	one, _ = dial(t, g, connect("one", 0))
+	pub.publish("t/p2p/one", "for one")
+	one.answered("for one", "t/p2p/one", 1)
+}
+
 // keptInFlight waits until the session is kept with so many messages in flight.
 func keptInFlight(t *testing.T, g *Gateway, id string, n int) {
 	t.Helper()

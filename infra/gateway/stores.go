@@ -43,6 +43,9 @@ func (g *Gateway) openStore() error {
 	if g.named, err = store.Named(redisstore.NamedConfig{Max: g.cfg.MaxFilters, Registerer: g.reg}); err != nil {
 		return fmt.Errorf("open count of filters: %w", err)
 	}
+	if g.own, err = store.Own(redisstore.OwnConfig{Max: g.cfg.MaxP2PQueues, Registerer: g.reg}); err != nil {
+		return fmt.Errorf("open count of clients with a queue of their own: %w", err)
+	}
 	g.retained, err = store.Retained(redisstore.RetainConfig{
 		Clock: g.now, MaxCount: g.cfg.RetainedMax, MaxPayload: g.cfg.RetainedMaxSize, Registerer: g.reg,
 	})
@@ -120,10 +123,11 @@ func (g *Gateway) authenticate() (verifier access.Verifier, enhanced access.Enha
 			chain = append(chain, auth.MTLS{From: g.cfg.AuthMTLSUsername})
 		}
 	}
+	limited := &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}
 	if len(methods) > 0 {
-		enhanced = methods
+		enhanced = limited.Enhanced(methods)
 	}
-	return &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}, enhanced, nil
+	return limited, enhanced, nil
 }
 
 // failureEvery is after how long one more failed login is looked at, beyond AUTH_FAILURES.

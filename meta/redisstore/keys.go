@@ -83,7 +83,10 @@ func (k keys) instances() string              { return k.prefix + "inst" }
 func (k keys) owned(instance string) string   { return k.prefix + "inst:{" + escape(instance) + "}:s" }
 func (k keys) channel(instance string) string { return k.prefix + "word:" + instance }
 func (k keys) wildcards() slot                { return slot{k.prefix + "reg:{v}"} }
-func (k keys) exact(shard int) slot           { return slot{fmt.Sprintf("%sreg:{x%02d}", k.prefix, shard)} }
+func (k keys) own(clientID string) string     { return k.ownPart(shardOf(clientID)) }
+func (k keys) ownPart(shard int) string       { return fmt.Sprintf("%sown:{%02d}", k.prefix, shard) }
+
+func (k keys) exact(shard int) slot { return slot{fmt.Sprintf("%sreg:{x%02d}", k.prefix, shard)} }
 
 func (k keys) slotOf(filter string) slot {
 	if isWildcard(filter) {

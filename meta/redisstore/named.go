@@ -3,18 +3,12 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"lmqgate/meta/registry"
-)
-
-const (
-	namedFresh = 10 * time.Second // how long a count is good while far from the limit
-	namedClose = time.Second      // and from nine tenths of it on
 )
 
 // NamedConfig bounds the filters that were ever held.
@@ -30,13 +24,8 @@ type NamedConfig struct {
 // Count is called, so instances that subscribe to very many new filters at once exceed the limit by what they do in that time.
 type Named struct {
 	s     *Store
-	cfg   NamedConfig
+	quota quota
 	gauge prometheus.Gauge
-
-	mu     sync.Mutex // protects the fields below
-	count  int64
-	at     time.Time
-	warned bool
 }
 
 var _ registry.Limit = (*Named)(nil)
@@ -46,9 +35,13 @@ func (s *Store) Named(cfg NamedConfig) (*Named, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	n := &Named{s: s, cfg: cfg, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
+	n := &Named{s: s, gauge: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "lmqgate_filters_named", Help: "Filters that were ever subscribed to, about: each is a queue whose name brokers keep for ever.",
 	})}
+	n.quota = quota{max: cfg.Max, now: cfg.Now, ask: n.ask, near: func(count int64) {
+		s.log.Warn("nearly as many filters were subscribed to as brokers are to know queues; beyond MAX_FILTERS new ones are refused",
+			"filters", count, "limit", cfg.Max)
+	}}
 	if cfg.Registerer == nil {
 		return n, nil
 	}
@@ -67,7 +60,9 @@ func (k keys) slots() []slot {
 }
 
 // Count asks how many filters there are, and sets the metric.
-func (n *Named) Count(ctx context.Context) (int64, error) {
+func (n *Named) Count(ctx context.Context) (int64, error) { return n.quota.current(ctx) }
+
+func (n *Named) ask(ctx context.Context) (int64, error) {
 	t := n.s.trip()
 	var counts []*redis.IntCmd
 	for _, at := range n.s.keys.slots() {
@@ -81,43 +76,16 @@ func (n *Named) Count(ctx context.Context) (int64, error) {
 		sum += c.Val()
 	}
 	n.gauge.Set(float64(sum))
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.count, n.at = sum, n.cfg.Now()
-	if near := n.cfg.Max > 0 && sum >= n.cfg.Max/10*8; near && !n.warned {
-		n.warned = true
-		n.s.log.Warn("nearly as many filters were subscribed to as brokers are to know queues; beyond MAX_FILTERS new ones are refused",
-			"filters", sum, "limit", n.cfg.Max)
-	}
 	return sum, nil
-}
-
-// full reports whether the limit is reached, by a count that is fresh enough.
-func (n *Named) full(ctx context.Context) (bool, error) {
-	n.mu.Lock()
-	count, age := n.count, n.cfg.Now().Sub(n.at)
-	asked := !n.at.IsZero()
-	n.mu.Unlock()
-	fresh := namedFresh
-	if count >= n.cfg.Max/10*9 {
-		fresh = namedClose
-	}
-	if !asked || age >= fresh {
-		var err error
-		if count, err = n.Count(ctx); err != nil {
-			return false, err
-		}
-	}
-	return count >= n.cfg.Max, nil
 }
 
 // Refused tells which of the filters are too many; see registry.Limit.
 func (n *Named) Refused(ctx context.Context, filters []string) ([]bool, error) {
 	refused := make([]bool, len(filters))
-	if n.cfg.Max <= 0 || len(filters) == 0 {
+	if n.quota.max <= 0 || len(filters) == 0 {
 		return refused, nil
 	}
-	full, err := n.full(ctx)
+	full, err := n.quota.full(ctx)
 	if err != nil || !full {
 		return refused, err
 	}

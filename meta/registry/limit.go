@@ -9,3 +9,11 @@ type Limit interface {
 	// limit is reached. Filters of shared subscriptions are given whole.
 	Refused(ctx context.Context, filters []string) ([]bool, error)
 }
+
+// OwnLimit bounds the clients that have a queue of their own, for what is sent to them point to point: it is one more that a
+// broker does not forget. Implementations are safe for concurrent use.
+type OwnLimit interface {
+	// Refused reports whether a client that begins a session must not have a queue of its own, since too many different clients
+	// had one and this one had none; otherwise it is counted as one that has.
+	Refused(ctx context.Context, clientID string) (bool, error)
+}
