@@ -229,7 +229,9 @@ func (g *Gateway) assemble() error {
 		}
 	})
 	g.presence = g.openPresence()
-	g.verifier, g.access = chain, access.NewStatusRule(g.cfg.StatusUsers)
+	g.verifier, g.access = chain, access.And{
+		access.NewStatusRule(g.cfg.StatusUsers), &access.RuleSet{Everybody: g.cfg.Rules, Default: g.cfg.ACLDefault == "allow"},
+	}
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
