@@ -26,8 +26,11 @@ func (c Chain) Verify(ctx context.Context, l *access.Login) (access.Identity, er
 			return id, err
 		}
 	}
-	return access.Identity{}, fmt.Errorf("no authentication method applies: %w", access.ErrDenied)
+	return access.Identity{}, errNobody
 }
+
+// errNobody is a refusal without anything having been looked at.
+var errNobody = fmt.Errorf("no authentication method applies: %w", access.ErrDenied)
 
 // Anonymous accepts every login as it is. In a chain it comes last.
 type Anonymous struct{}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -14,7 +15,7 @@ import (
 const maxLimited = 10_000
 
 // Limited refuses logins from an address, or of a user, with too many failures lately, without asking Verifier: guessing is
-// slow then. Who gets in is not counted. Safe for concurrent use.
+// slow then. Who gets in is not counted, nor who shows nothing that a method looks at. Safe for concurrent use.
 type Limited struct {
 	Verifier access.Verifier
 	Failures int           // allowed at once; 0: any number
@@ -40,13 +41,29 @@ func (v *Limited) Verify(ctx context.Context, l *access.Login) (access.Identity,
 	}
 	keys := limitKeys(l)
 	if v.over(keys) {
-		return access.Identity{}, fmt.Errorf("too many failed logins from this address or of this user: %w", access.ErrLimited)
+		return access.Identity{}, errOver
 	}
 	id, err := v.Verifier.Verify(ctx, l)
-	if errors.Is(err, access.ErrDenied) {
-		v.count(keys)
+	if v.tooLate(keys, err) {
+		return access.Identity{}, errOver
 	}
 	return id, err
+}
+
+var errOver = fmt.Errorf("too many failed logins from this address or of this user: %w", access.ErrLimited)
+
+// tooLate counts a failure and reports whether there were too many while the login was looked at: guesses that are made all
+// at once are told no more than guesses one by one.
+func (v *Limited) tooLate(keys []string, err error) bool {
+	switch denied := errors.Is(err, access.ErrDenied); {
+	case err != nil && !denied, errors.Is(err, errNobody):
+		return false
+	case v.over(keys):
+		return true
+	case denied:
+		return !v.count(keys)
+	}
+	return false
 }
 
 // limitKeys are what failures are counted by. IPv6 addresses of one customer are many: the first 64 bits count. A user's failures
@@ -59,8 +76,12 @@ func limitKeys(l *access.Login) []string {
 		}
 	}
 	keys := []string{"a" + at.String()}
-	if l.Username != "" {
-		keys = append(keys, "u"+at.String()+" "+l.Username)
+	if name := l.Username; name != "" {
+		if len(name) > sha256.Size {
+			sum := sha256.Sum256([]byte(name))
+			name = string(sum[:])
+		}
+		keys = append(keys, "u"+at.String()+" "+name)
 	}
 	return keys
 }
@@ -76,6 +97,11 @@ func (v *Limited) limitOf(key string) float64 {
 func (v *Limited) over(keys []string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.full(keys)
+}
+
+// full is over, called under v.mu.
+func (v *Limited) full(keys []string) bool {
 	for _, k := range keys {
 		if t, ok := v.failed[k]; ok && v.left(t) > v.limitOf(k)-1 {
 			return true
@@ -96,9 +122,13 @@ func (v *Limited) now() time.Time {
 	return v.Now()
 }
 
-func (v *Limited) count(keys []string) {
+// count counts a failure, or reports that there are too many already.
+func (v *Limited) count(keys []string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.full(keys) {
+		return false
+	}
 	if v.failed == nil {
 		v.failed = make(map[string]tally)
 	}
@@ -108,6 +138,7 @@ func (v *Limited) count(keys []string) {
 		}
 		v.failed[k] = tally{v.left(v.failed[k]) + 1, v.now()}
 	}
+	return true
 }
 
 // makeRoom drops the emptiest of some tallies. Called under v.mu.

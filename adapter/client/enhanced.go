@@ -18,6 +18,7 @@ type authentication struct {
 	method   string
 	login    *access.Login
 	username string          // who the client is, which a re-authentication cannot change
+	tenant   string          // nor whose topic space it lives in
 	running  access.Exchange // nil: none
 	rounds   int
 	due      atomic.Int64 // when running has to be over, ns since Server.start; 0 = none
@@ -39,7 +40,8 @@ func (c *client) exchange(p *packet.Connect, l *access.Login) (id identity, repl
 		case err != nil:
 			return id, nil, err
 		case got != nil:
-			c.known().auth = &authentication{method: method, login: l, username: got.Username}
+			l.Header, l.Password = nil, nil // secrets are not kept
+			c.known().auth = &authentication{method: method, login: l, username: got.Username, tenant: got.Tenant}
 			return *got, reply, nil
 		}
 		ask := &packet.Auth{Code: packet.ContinueAuthentication, Method: method, Data: reply} // [MQTT-4.12.0-2], [MQTT-4.12.0-5]
@@ -83,7 +85,10 @@ func (c *client) step(x access.Exchange, data []byte) (reply []byte, id *identit
 }
 
 func (c *client) authFailed(err error) error {
-	if errors.Is(err, access.ErrDenied) {
+	switch {
+	case errors.Is(err, access.ErrLimited):
+		return reject(packet.ConnectionRateExceeded, "%v", access.ErrLimited)
+	case errors.Is(err, access.ErrDenied):
 		return reject(packet.NotAuthorized, "%v", err)
 	}
 	return c.undecided(err)
@@ -145,13 +150,14 @@ func (c *client) reauthenticate(p *packet.Auth) error {
 	case id == nil:
 		c.Send(&packet.Auth{Code: packet.ContinueAuthentication, Method: a.method, Data: reply})
 		return nil
-	case id.Username != a.username: // whose session this is does not change
+	case id.Username != a.username || id.Tenant != a.tenant: // whose session this is does not change
 		return reject(packet.NotAuthorized, "re-authentication as another user")
 	}
 	a.running = nil
 	a.due.Store(0)
 	c.about.login = *id
 	c.expires.Store(c.until(*id))
+	c.recheck()
 	c.Send(&packet.Auth{Method: a.method, Data: reply})
 	return nil
 }

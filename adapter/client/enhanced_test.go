@@ -21,6 +21,8 @@ func (*steps) Methods() []string { return []string{"STEPS"} }
 
 func (*steps) Begin(l *access.Login, method string) (access.Exchange, error) {
 	switch {
+	case method == "LIMITED":
+		return nil, access.ErrLimited
 	case method == "DOWN":
 		return nil, access.ErrUnavailable
 	case method != "STEPS":
@@ -52,7 +54,8 @@ func (x *exchange) Next(ctx context.Context, data []byte) ([]byte, *access.Ident
 		return nil, nil, fmt.Errorf("wrong answer: %w", access.ErrDenied)
 	}
 	if x.left == 0 {
-		return []byte("hello " + x.name), &access.Identity{Username: x.name, Method: "steps"}, nil
+		name, tenant, _ := strings.Cut(x.name, "@")
+		return []byte("hello " + name), &access.Identity{Username: name, Tenant: tenant, Method: "steps"}, nil
 	}
 	return []byte(fmt.Sprint(x.left)), nil, nil
 }
@@ -86,6 +89,7 @@ func TestEnhanced(t *testing.T) {
 		{"too many rounds", append([]any{connect(v5, "c", by("STEPS", "ann 16"))}, repeat(next("next"), 16)...), "CONNACK 87, closed 87"},
 		{"unknown method", []any{connect(v5, "c", by("SCRAM", ""))}, "CONNACK 8c, closed 8c"},
 		{"method away", []any{connect(v5, "c", by("DOWN", ""))}, "CONNACK 88, closed 88"},
+		{"too many failures", []any{connect(v5, "c", by("LIMITED", ""))}, "CONNACK 9f, closed 9f"},
 		{"denied at once", []any{connect(v5, "c", by("STEPS", "?"))}, "CONNACK 87, closed 87"},
 		{"denied later", []any{in, next("wrong")}, "AUTH 18 STEPS 1, CONNACK 87, closed 87"},
 		{"undecided", []any{in, next("broken")}, "AUTH 18 STEPS 1, CONNACK 88, closed 88"},
@@ -107,6 +111,7 @@ func TestEnhanced(t *testing.T) {
 		{"once more, denied", []any{in, next("next"), again("ann 1"), next("wrong")}, welcome + "AUTH 18 STEPS 1, DISCONNECT 87, closed 87"},
 		{"once more, undecided", []any{in, next("next"), again("ann 1"), next("broken")}, welcome + "AUTH 18 STEPS 1, DISCONNECT 89, closed 88"},
 		{"once more, as another user", []any{in, next("next"), again("bob 0")}, welcome + "DISCONNECT 87, closed 87"},
+		{"once more, in another tenant", []any{in, next("next"), again("ann@acme 0")}, welcome + "DISCONNECT 87, closed 87"},
 		{"once more, another method", []any{in, next("next"), other}, welcome + "DISCONNECT 8c, closed 8c"},
 		{"continued though not begun", []any{in, next("next"), next("next")}, welcome + "DISCONNECT 82, closed 82"},
 		{"begun twice", []any{in, next("next"), again("ann 1"), again("ann 1")}, welcome + "AUTH 18 STEPS 1, DISCONNECT 82, closed 82"},

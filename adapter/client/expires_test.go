@@ -84,3 +84,20 @@ func TestCredentialsExpire(t *testing.T) {
 		})
 	})
 }
+
+// TestExpiresFarAway: credentials that end later than time.Duration can say, as a certificate of the year 9999, are good.
+func TestExpiresFarAway(t *testing.T) {
+	runWith(t, Config{}, func(d *Deps) { d.Verifier = forever{} }, func(t *testing.T, r *rig) {
+		time.Sleep(time.Second) // the server's clock has begun
+		p := r.dial(v5, false, nil).send(connect(v5, "c"))
+		time.Sleep(10 * time.Second)
+		p.send(&packet.Pingreq{})
+		p.want("CONNACK 00, PINGRESP")
+	})
+}
+
+type forever struct{}
+
+func (forever) Verify(context.Context, *access.Login) (access.Identity, error) {
+	return access.Identity{Username: "ann", Method: "mtls", Expires: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}, nil
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 
 	"lmqgate/adapter/packet"
@@ -50,7 +51,11 @@ func (c *client) until(id identity) int64 {
 	if id.Expires.IsZero() {
 		return 0
 	}
-	return max(c.srv.now()+int64(id.Expires.Sub(c.srv.cfg.Now())), 1)
+	now, left := c.srv.now(), int64(id.Expires.Sub(c.srv.cfg.Now()))
+	if left > math.MaxInt64-now { // as with certificates that end in the year 9999, RFC 5280 section 4.1.2.5
+		return math.MaxInt64
+	}
+	return max(now+left, 1)
 }
 
 func (c *client) verify(l *access.Login) (id identity, err error) {
@@ -82,12 +87,14 @@ func (c *client) may(a access.Action, topic string) bool {
 
 // mayPublish reports what stands against publishing to a valid topic name. Names under $SYS are the server's
 // [MQTT-4.7.2-1].
-func (c *client) mayPublish(topic string) error {
+func (c *client) mayPublish(topic string, retain bool) error {
 	switch {
 	case topic == "$SYS", strings.HasPrefix(topic, "$SYS/"):
 		return reject(packet.NotAuthorized, "topics under $SYS are the server's")
 	case !c.may(access.Publish, topic):
 		return reject(packet.NotAuthorized, "not allowed to publish to this topic")
+	case retain && !c.may(access.Retain, topic):
+		return reject(packet.NotAuthorized, "not allowed to publish retained messages to this topic")
 	}
 	return nil
 }

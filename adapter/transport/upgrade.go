@@ -109,8 +109,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 // upgrade makes r a connection and starts it. If it returns false an error has been answered.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) bool {
 	sub := pick(r.Header)
+	c := &Conn{srv: s, kind: kindWS, remote: s.cfg.clientAddr(r), header: keptHeader(r, s.cfg.Origins)}
 	r.Header.Set("Sec-WebSocket-Protocol", sub) // the library would go by the client's spelling
-	c := &Conn{srv: s, kind: kindWS, remote: s.cfg.clientAddr(r), header: keptHeader(r.Header)}
 	c.ws = &wsStream{conn: c, sub: sub}
 	lib, err := websocket.Accept(&upgradeWriter{w, c}, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{sub},
@@ -157,15 +157,36 @@ func (u *upgradeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return ws, bufio.NewReadWriter(ws.br, bufio.NewWriterSize(ws, wsWriteBuffer)), nil
 }
 
-// keptHeader copies what authentication and logs may want; the rest of the request is let go.
-func keptHeader(h http.Header) http.Header {
+// keptHeader copies what authentication and logs may want; the rest of the request is let go. Of the subprotocols that are
+// tokens. A cookie comes by itself with whatever page connects: it counts where the page is the gateway's own or listed, not
+// where any page may connect.
+func keptHeader(r *http.Request, origins []string) http.Header {
 	kept := http.Header{}
 	for _, name := range [...]string{"Authorization", "Cookie", "User-Agent"} {
-		if v := h.Values(name); len(v) > 0 {
+		if v := r.Header.Values(name); len(v) > 0 {
 			kept[name] = slices.Clone(v)
 		}
 	}
+	if !originAllowed(r, slices.DeleteFunc(slices.Clone(origins), anyOrigin)) {
+		kept.Del("Cookie")
+	}
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for offer := range strings.SplitSeq(line, ",") {
+			if offer = strings.TrimSpace(offer); strings.HasPrefix(offer, "bearer.") {
+				kept.Add("Sec-WebSocket-Protocol", strings.Clone(offer))
+			}
+		}
+	}
 	return kept
+}
+
+// anyOrigin reports whether a pattern lets in every host.
+func anyOrigin(pattern string) bool {
+	_, host, ok := strings.Cut(pattern, "://")
+	if !ok {
+		host = pattern
+	}
+	return strings.Trim(host, "*:") == ""
 }
 
 // pick is the subprotocol to answer with, empty if the client offers none of ours. Names are compared exactly.

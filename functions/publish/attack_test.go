@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -139,6 +140,36 @@ func TestUnderWay(t *testing.T) {
 	}
 	r.ok("/v1/topics/a", "x", KeyHeader, "k")
 	if n := len(r.log.published()); n != 1 {
+		t.Errorf("%d were published", n)
+	}
+}
+
+// TestPathIsUnescaped: the prefix may be escaped too, and is no part of the topic.
+func TestPathIsUnescaped(t *testing.T) {
+	r := newRig(t)
+	for path, want := range map[string]string{"/v1/t%6Fpics/a": "a", "/v1/topics/%25": "%", "/v1/topics//": "/", "/v1/topics/a%252F": "a%2F"} {
+		if res := r.ok(path, "x"); res.Topic != want {
+			t.Errorf("%s: %q", path, res.Topic)
+		}
+	}
+	r.refused(403, "/v1/t%6Fpics/s%65cret", "x")
+}
+
+// TestBatchBomb: a body takes memory in proportion to its bytes, however many messages it claims to have.
+func TestBatchBomb(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.MaxPayload = 256 << 10 })
+	body := `{"messages":[{}` + strings.Repeat(",{}", 700_000) + `]}`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r.refused(400, "/v1/publish/batch", body)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 20*uint64(len(body)) {
+		t.Errorf("%d bytes of memory for %d of body", used, len(body))
+	}
+	r.refused(400, "/v1/publish/batch", `{"messages":[{"topic":"a"},{"topic":1}]}`)
+	r.refused(400, "/v1/publish/batch", `{"messages":{"topic":"a"}}`)
+	r.refused(400, "/v1/publish/batch", `{}`)
+	if n := len(r.log.published()); n != 0 {
 		t.Errorf("%d were published", n)
 	}
 }

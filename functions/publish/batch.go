@@ -1,7 +1,9 @@
 package publish
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -31,12 +33,9 @@ type Item struct {
 
 // batch publishes many; the answer is 200 if all are published, else 207 with what became of each.
 func (h *Handler) batch(ctx context.Context, w http.ResponseWriter, r *http.Request, caller *web.Caller) (int, any, error) {
-	var in Batch
-	if err := web.JSON(w, r, 4*h.jsonLimit(), &in); err != nil {
+	in, err := h.readBatch(w, r)
+	if err != nil {
 		return 0, nil, err
-	}
-	if n := len(in.Messages); n == 0 || n > h.cfg.MaxBatch {
-		return 0, nil, web.Refuse(http.StatusBadRequest, "a batch has 1 to %d messages", h.cfg.MaxBatch)
 	}
 	messages := make([]*message.Message, len(in.Messages))
 	items := make([]Item, len(in.Messages))
@@ -64,6 +63,36 @@ func (h *Handler) batch(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		return http.StatusMultiStatus, out, nil
 	}
 	return http.StatusOK, out, nil
+}
+
+// readBatch reads the messages one by one: a body of nothing but {},{},{} would take a hundred times its bytes, read at once.
+func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request) (in Batch, err error) {
+	var outer struct {
+		Messages json.RawMessage `json:"messages"`
+	}
+	if err := web.JSON(w, r, 4*h.jsonLimit(), &outer); err != nil {
+		return in, err
+	}
+	d := json.NewDecoder(bytes.NewReader(outer.Messages))
+	d.DisallowUnknownFields()
+	wrong := web.Refuse(http.StatusBadRequest, "a batch has 1 to %d messages", h.cfg.MaxBatch)
+	if begin, err := d.Token(); err != nil || begin != json.Delim('[') {
+		return in, wrong
+	}
+	for d.More() {
+		if len(in.Messages) == h.cfg.MaxBatch {
+			return in, wrong
+		}
+		var m Message
+		if err := d.Decode(&m); err != nil {
+			return in, web.Refuse(http.StatusBadRequest, "message %d of the batch is not the JSON that is wanted: %v", len(in.Messages), err)
+		}
+		in.Messages = append(in.Messages, m)
+	}
+	if len(in.Messages) == 0 {
+		return in, wrong
+	}
+	return in, nil
 }
 
 // publishAll publishes the messages that there are, side by side but for those of one topic.

@@ -101,11 +101,7 @@ func payload(raw json.RawMessage, encoding string) ([]byte, error) {
 
 // raw makes a message of the path, the query and the body.
 func (h *Handler) raw(w http.ResponseWriter, r *http.Request) (*message.Message, error) {
-	name, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), topicsPath))
-	if err != nil {
-		return nil, web.Refuse(http.StatusBadRequest, "the path is malformed")
-	}
-	m := &message.Message{Topic: name, QoS: 1}
+	m := &message.Message{Topic: strings.TrimPrefix(r.URL.Path, topicsPath), QoS: 1} // unescaped as a whole: %2F is a slash
 	if err := query(m, r.URL.Query()); err != nil {
 		return nil, err
 	}
@@ -116,6 +112,7 @@ func (h *Handler) raw(w http.ResponseWriter, r *http.Request) (*message.Message,
 	if err := checkProperties(m); err != nil {
 		return nil, err
 	}
+	var err error
 	m.Payload, err = web.Body(w, r, int64(h.cfg.MaxPayload))
 	return m, err
 }

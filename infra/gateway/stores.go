@@ -123,10 +123,11 @@ func (g *Gateway) authenticate() (verifier access.Verifier, enhanced access.Enha
 			chain = append(chain, auth.MTLS{From: g.cfg.AuthMTLSUsername})
 		}
 	}
+	limited := &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}
 	if len(methods) > 0 {
-		enhanced = methods
+		enhanced = limited.Enhanced(methods)
 	}
-	return &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}, enhanced, nil
+	return limited, enhanced, nil
 }
 
 // failureEvery is after how long one more failed login is looked at, beyond AUTH_FAILURES.
@@ -136,7 +137,7 @@ const failureEvery = 6 * time.Second
 func (g *Gateway) jwtConfig() auth.JWTConfig {
 	cfg := auth.JWTConfig{
 		Secret: []byte(g.cfg.JWTSecret.Reveal()), Issuers: g.cfg.JWTIssuers, Audience: g.cfg.JWTAudience, UsernameClaim: g.cfg.JWTUsernameClaim,
-		ClientIDClaim: g.cfg.JWTClientIDClaim, TenantClaim: g.cfg.JWTTenantClaim, ACLClaim: g.cfg.JWTACLClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
+		ClientIDClaim: g.cfg.JWTClientIDClaim, ACLClaim: g.cfg.JWTACLClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
 	}
 	if len(g.cfg.JWTKeys) > 0 {
 		cfg.Keys = append(cfg.Keys, g.cfg.JWTKeys)
