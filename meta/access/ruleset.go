@@ -23,7 +23,7 @@ func (a And) Allowed(id Identity, clientID string, action Action, name string) b
 }
 
 // RuleSet is an Authorizer by rules: first those of the identity, then those of everybody. The first rule that has something to
-// say of an action decides. Where none has, an identity with rules of its own may not, others may if Default says so.
+// say of an action decides. Where none has, an identity with rules of its own, or with an empty list of them, may not, others may if Default says so.
 //
 // A subscription is allowed by a rule whose filter covers all that the subscription's matches, and forbidden by one that
 // covers any of it. Several allowing rules that cover it only together do not allow it.
@@ -36,7 +36,7 @@ var _ Authorizer = (*RuleSet)(nil)
 
 // Allowed implements Authorizer. Of a shared subscription it takes the whole filter as well as the one inside.
 func (s *RuleSet) Allowed(id Identity, clientID string, a Action, name string) bool {
-	if len(id.Rules) == 0 && len(s.Everybody) == 0 {
+	if id.Rules == nil && len(s.Everybody) == 0 {
 		return s.Default
 	}
 	if a == Subscribe {
@@ -51,7 +51,7 @@ func (s *RuleSet) Allowed(id Identity, clientID string, a Action, name string) b
 			}
 		}
 	}
-	return s.Default && len(id.Rules) == 0
+	return s.Default && id.Rules == nil
 }
 
 // decides reports whether the rule has something to say of a topic name or filter.
