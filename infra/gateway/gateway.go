@@ -27,6 +27,7 @@ import (
 	"lmqgate/adapter/will"
 	"lmqgate/functions/stream"
 	"lmqgate/functions/tick"
+	"lmqgate/functions/web"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
 	"lmqgate/infra/telemetry/tracing"
@@ -75,6 +76,7 @@ type Gateway struct {
 	reader    *inside.Reader
 	verifier  access.Verifier
 	access    access.Authorizer
+	edge      *web.Edge       // before all functions
 	stream    *stream.Handler // nil: off
 	topics    http.Handler    // serves topicsPath; nil: off
 	transport *transport.Server
@@ -307,6 +309,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	if g.hub != nil {
 		g.hub.Close()
 	}
+	g.lastAnswers(ctx)
 	g.stopHTTP()
 	errs = append(errs, g.leave())
 	if g.background != nil {
