@@ -11,15 +11,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"lmqgate/meta/access"
 )
 
 // Bounds of callbacks.
 const (
-	maxCallbacks      = 64 // at once
+	maxCallbacks      = 64               // at once
+	maxCallbacksEach  = maxCallbacks / 2 // of them for one address
 	maxCallbackAnswer = 64 << 10
 	maxCallbackCache  = 10_000
 	callbackAllowed   = time.Minute // for which an answer counts again
@@ -44,12 +48,13 @@ type CallbackConfig struct {
 // to try again. Answers count again for a minute (refusals for five seconds), for the same credentials only. Safe for
 // concurrent use.
 type Callback struct {
-	cfg   CallbackConfig
-	seats chan struct{}
-	salt  []byte
+	cfg  CallbackConfig
+	salt []byte
 
-	mu    sync.Mutex // protects cache
-	cache map[[sha256.Size]byte]heard
+	mu      sync.Mutex // protects the fields below
+	cache   map[[sha256.Size]byte]heard
+	seated  int                // who are being asked about
+	sitting map[netip.Addr]int // the same by address
 }
 
 // heard is an answer.
@@ -72,11 +77,14 @@ func NewCallback(cfg CallbackConfig) *Callback {
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cfg.Client = &client
-	return &Callback{cfg: cfg, seats: make(chan struct{}, maxCallbacks), salt: []byte(rand.Text()), cache: make(map[[sha256.Size]byte]heard)}
+	return &Callback{cfg: cfg, salt: []byte(rand.Text()), cache: make(map[[sha256.Size]byte]heard), sitting: make(map[netip.Addr]int)}
 }
 
-// Verify implements access.Verifier.
+// Verify implements access.Verifier. What JSON cannot tell from something else, as passwords that are no text, is refused.
 func (c *Callback) Verify(ctx context.Context, l *access.Login) (access.Identity, error) {
+	if !utf8.ValidString(l.ClientID) || !utf8.ValidString(l.Username) || !utf8.Valid(l.Password) {
+		return access.Identity{}, fmt.Errorf("callback: client id, user name or password is not UTF-8: %w", access.ErrDenied)
+	}
 	body, err := json.Marshal(map[string]string{
 		"client_id": l.ClientID, "username": l.Username, "password": string(l.Password), "transport": l.Transport, "address": l.Address.String(),
 	})
@@ -87,18 +95,41 @@ func (c *Callback) Verify(ctx context.Context, l *access.Login) (access.Identity
 	if h, ok := c.cached(key); ok {
 		return h.id, h.err
 	}
-	select {
-	case c.seats <- struct{}{}:
-		defer func() { <-c.seats }()
-	default:
-		return access.Identity{}, fmt.Errorf("callback: %d are being asked already: %w", maxCallbacks, access.ErrUnavailable)
+	leave, ok := c.sit(l.Address)
+	if !ok {
+		return access.Identity{}, fmt.Errorf("callback: %d are asked about already, or %d of this address: %w", maxCallbacks, maxCallbacksEach, access.ErrUnavailable)
 	}
+	defer leave()
 	h, err := c.ask(ctx, l, body)
 	if err != nil {
+		if said := (*url.Error)(nil); errors.As(err, &said) {
+			err = said.Err // without the URL, which may have a key in it
+		}
 		return access.Identity{}, fmt.Errorf("callback: %w: %w", access.ErrUnavailable, err)
 	}
 	c.keep(key, h)
 	return h.id, h.err
+}
+
+// sit takes one of the places to ask, of which an address can have a part only: that of the others stays free while somebody
+// floods.
+func (c *Callback) sit(at netip.Addr) (leave func(), ok bool) {
+	at = network(at)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seated >= maxCallbacks || c.sitting[at] >= maxCallbacksEach {
+		return nil, false
+	}
+	c.seated++
+	c.sitting[at]++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.seated--
+		if c.sitting[at]--; c.sitting[at] == 0 {
+			delete(c.sitting, at)
+		}
+	}, true
 }
 
 // key names credentials in the cache, in a way that gives none of them away.
@@ -137,7 +168,7 @@ func (c *Callback) keep(key [sha256.Size]byte, h heard) {
 // verdict is the answer of the callback.
 type verdict struct {
 	Result   string          `json:"result"`
-	ExpireAt int64           `json:"expire_at"`
+	ExpireAt *int64          `json:"expire_at"`
 	ACL      json.RawMessage `json:"acl"`
 	Attrs    struct {
 		Tenant string `json:"tenant"`
@@ -191,8 +222,11 @@ func (c *Callback) judge(l *access.Login, v *verdict) (heard, error) {
 	if v.Attrs.Tenant != "" && !tenantName.MatchString(v.Attrs.Tenant) {
 		return heard{}, errors.New("an answer with a tenant that cannot be one")
 	}
-	if v.ExpireAt > 0 {
-		h.id.Expires = time.Unix(v.ExpireAt, 0)
+	if v.ExpireAt != nil {
+		if *v.ExpireAt > maxNumericDate {
+			return heard{}, errors.New("an answer whose expire_at is no time in seconds")
+		}
+		h.id.Expires = time.Unix(*v.ExpireAt, 0)
 		if !now.Before(h.id.Expires) {
 			return heard{err: fmt.Errorf("refused by the callback, expired: %w", access.ErrDenied), until: now.Add(callbackDenied)}, nil
 		}

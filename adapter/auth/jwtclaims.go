@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -36,6 +37,9 @@ func (c claims) texts(name string) []string {
 	return list
 }
 
+// maxNumericDate bounds times, in seconds since 1970: the year 36812.
+const maxNumericDate = 1 << 40
+
 // time reads a NumericDate; ok is false where it is absent, err where it is none.
 func (c claims) time(name string) (at time.Time, ok bool, err error) {
 	raw, ok := c[name]
@@ -43,11 +47,16 @@ func (c claims) time(name string) (at time.Time, ok bool, err error) {
 		return at, false, nil
 	}
 	var seconds float64
-	if err := json.Unmarshal(raw, &seconds); err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > 1<<40 {
+	if err := json.Unmarshal(raw, &seconds); err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > maxNumericDate {
 		return at, false, badToken("its %s is no time", name)
 	}
 	whole, part := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(part*1e9)), true, nil
+}
+
+// validUser reports whether a name could be a user name of CONNECT [MQTT-3.1.3-11] [MQTT-1.5.4-2].
+func validUser(name string) bool {
+	return name != "" && len(name) <= math.MaxUint16 && utf8.ValidString(name) && !strings.Contains(name, "\x00")
 }
 
 // tenantName is what a tenant may be called: it becomes part of topic names.
@@ -66,7 +75,7 @@ func (j *JWT) accept(l *access.Login, c claims) (id access.Identity, err error) 
 		return id, badToken("for another audience")
 	}
 	name, ok := c.text(j.cfg.UsernameClaim)
-	if !ok || name == "" || len(name) > math.MaxUint16 || !utf8.ValidString(name) {
+	if !ok || !validUser(name) {
 		return id, badToken("has no claim %s that names a user", j.cfg.UsernameClaim)
 	}
 	// Over HTTP nobody need have a client id; who shows one is bound to it.
@@ -87,7 +96,7 @@ func (j *JWT) accept(l *access.Login, c claims) (id access.Identity, err error) 
 	return id, nil
 }
 
-// inTime returns when the token ends.
+// inTime returns when the token ends: one that counts only since clocks differ ends when it does not count any more.
 func (j *JWT) inTime(c claims) (time.Time, error) {
 	now := j.cfg.Now()
 	expires, ok, err := c.time("exp")
@@ -105,6 +114,9 @@ func (j *JWT) inTime(c claims) (time.Time, error) {
 		return expires, err
 	case ok && now.Add(j.cfg.Skew).Before(begins):
 		return expires, badToken("is not valid yet")
+	}
+	if !now.Before(expires) {
+		expires = expires.Add(j.cfg.Skew)
 	}
 	return expires, nil
 }

@@ -16,13 +16,13 @@ const JWTMethod = "JWT"
 const subprotocolToken = "bearer."
 
 // token finds the token that a login shows: as password, in the Authorization header, as a subprotocol beside mqtt, or in the
-// cookie. The first that there is counts.
+// cookie. The first that there is counts; the cookie, which browsers send whatever else is shown, only without a password.
 func (j *JWT) token(l *access.Login) (string, bool) {
 	if l.HasPassword && looksSigned(string(l.Password)) {
 		return string(l.Password), true
 	}
 	if l.Header == nil || l.Transport == "http" { // where the header has become the password
-		return j.cookie(l.Header)
+		return j.cookie(l)
 	}
 	if scheme, said, ok := strings.Cut(l.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(said), true
@@ -34,14 +34,14 @@ func (j *JWT) token(l *access.Login) (string, bool) {
 			}
 		}
 	}
-	return j.cookie(l.Header)
+	return j.cookie(l)
 }
 
-func (j *JWT) cookie(h http.Header) (string, bool) {
-	if j.cfg.Cookie == "" || h == nil {
+func (j *JWT) cookie(l *access.Login) (string, bool) {
+	if j.cfg.Cookie == "" || l.Header == nil || l.HasPassword {
 		return "", false
 	}
-	c, err := (&http.Request{Header: h}).Cookie(j.cfg.Cookie)
+	c, err := (&http.Request{Header: l.Header}).Cookie(j.cfg.Cookie)
 	if err != nil || c.Value == "" {
 		return "", false
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -66,15 +67,19 @@ func (v *Limited) tooLate(keys []string, err error) bool {
 	return false
 }
 
-// limitKeys are what failures are counted by. IPv6 addresses of one customer are many: the first 64 bits count. A user's failures
+// network is an address as it is counted. IPv6 addresses of one customer are many: the first 64 bits count.
+func network(at netip.Addr) netip.Addr {
+	at = at.Unmap()
+	if p, err := at.Prefix(64); at.Is6() && err == nil {
+		return p.Addr()
+	}
+	return at
+}
+
+// limitKeys are what failures are counted by. A user's failures
 // count by address too, or anybody could lock a user out from everywhere.
 func limitKeys(l *access.Login) []string {
-	at := l.Address
-	if at.Is6() && !at.Is4In6() {
-		if p, err := at.Prefix(64); err == nil {
-			at = p.Addr()
-		}
-	}
+	at := network(l.Address)
 	keys := []string{"a" + at.String()}
 	if name := l.Username; name != "" {
 		if len(name) > sha256.Size {

@@ -21,8 +21,8 @@ func (m MTLS) Verify(_ context.Context, l *access.Login) (access.Identity, error
 		return access.Identity{}, access.ErrIgnore
 	}
 	name := m.name(l.Certificate[0])
-	if name == "" {
-		return access.Identity{}, fmt.Errorf("the certificate has no name of kind %s: %w", m.From, access.ErrDenied)
+	if !validUser(name) {
+		return access.Identity{}, fmt.Errorf("the certificate has no name of kind %s, or one that is none of MQTT's: %w", m.From, access.ErrDenied)
 	}
 	return access.Identity{Username: name, Method: "mtls", Expires: l.Certificate[0].NotAfter}, nil
 }

@@ -216,6 +216,7 @@ func (c *client) arrive() error {
 func (c *client) begin(p *packet.Connect, st session.State) (attach func(Link) Delivery) {
 	deps := &c.srv.deps
 	c.writer = deps.Committer.Writer(c.id, c.epoch, c.lost)
+	c.revoke(&st)
 	o := AttachOptions{Persistent: c.expiry > 0, ReceiveMaximum: int(p.Properties.ReceiveMaximum)}
 	if c.inside != nil {
 		c.inside.Resume(&st, c.maySubscribe)

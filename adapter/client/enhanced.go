@@ -157,6 +157,7 @@ func (c *client) reauthenticate(p *packet.Auth) error {
 	a.due.Store(0)
 	c.about.login = *id
 	c.expires.Store(c.until(*id))
+	c.recheck()
 	c.Send(&packet.Auth{Method: a.method, Data: reply})
 	return nil
 }

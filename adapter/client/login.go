@@ -87,12 +87,14 @@ func (c *client) may(a access.Action, topic string) bool {
 
 // mayPublish reports what stands against publishing to a valid topic name. Names under $SYS are the server's
 // [MQTT-4.7.2-1].
-func (c *client) mayPublish(topic string) error {
+func (c *client) mayPublish(topic string, retain bool) error {
 	switch {
 	case topic == "$SYS", strings.HasPrefix(topic, "$SYS/"):
 		return reject(packet.NotAuthorized, "topics under $SYS are the server's")
 	case !c.may(access.Publish, topic):
 		return reject(packet.NotAuthorized, "not allowed to publish to this topic")
+	case retain && !c.may(access.Retain, topic):
+		return reject(packet.NotAuthorized, "not allowed to publish retained messages to this topic")
 	}
 	return nil
 }

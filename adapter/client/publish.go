@@ -54,7 +54,7 @@ func (c *client) publish(p *packet.Publish) error {
 // publishable says what stands against a PUBLISH that is right in itself. One that repeats a packet id of QoS 2 was let
 // through before.
 func (c *client) publishable(p *packet.Publish) error {
-	err := c.mayPublish(p.Topic)
+	err := c.mayPublish(p.Topic, p.Retain)
 	if err == nil {
 		err = formatted(&p.Properties, p.Payload)
 	}

@@ -36,7 +36,7 @@ func (c *client) will(p *packet.Connect) (*session.Will, error) {
 	if w == nil {
 		return nil, nil
 	}
-	if err := c.mayPublish(w.Topic); err != nil {
+	if err := c.mayPublish(w.Topic, w.Retain); err != nil {
 		return nil, err
 	}
 	m := &message.Message{

@@ -31,6 +31,9 @@ func (e *Edge) cors(w http.ResponseWriter, r *http.Request) (on bool) {
 		h.Add("Vary", "Origin")
 	}
 	if origin == "" {
+		if forged(r) {
+			ownless(r)
+		}
 		return true
 	}
 	same, listed, any := judge(origin, r.Host, e.cfg.Origins)
@@ -41,6 +44,7 @@ func (e *Edge) cors(w http.ResponseWriter, r *http.Request) (on bool) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
 	case any: // everybody: nobody's cookies
+		ownless(r)
 		h.Set("Access-Control-Allow-Origin", "*")
 	default:
 		Refuse(http.StatusForbidden, "pages of this origin may not call; CORS_ORIGINS lists those that may").Of("origin").Write(w)
@@ -58,6 +62,27 @@ func (e *Edge) cors(w http.ResponseWriter, r *http.Request) (on bool) {
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return false
+}
+
+// forged reports whether a page of another site has made the browser ask, as with a picture: then there is no Origin. Who
+// follows a link asks himself.
+func forged(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return false
+	}
+	return r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Method != http.MethodGet && r.Method != http.MethodHead
+}
+
+// ownless takes from a request what a browser adds of itself: cookies and the client's certificate. CORS keeps the answer from
+// a page, not the request from being done.
+func ownless(r *http.Request) {
+	r.Header.Del("Cookie")
+	if r.TLS != nil {
+		state := *r.TLS // that of the connection stays as it is
+		state.PeerCertificates, state.VerifiedChains = nil, nil
+		r.TLS = &state
+	}
 }
 
 // allowedHeaders are those of the headers asked for that a page may send. The names are ours, or checked: none is echoed

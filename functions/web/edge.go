@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +32,10 @@ type Edge struct {
 	cfg     EdgeConfig
 	metrics *edgeMetrics
 	bytes   atomic.Int64 // of bodies under way
+
+	mu     sync.Mutex    // protects the fields below
+	active int           // requests under way
+	idle   chan struct{} // closed when there are none; nil: nobody waits
 }
 
 // NewEdge returns an Edge.
@@ -53,6 +59,8 @@ func NewEdge(cfg EdgeConfig) *Edge {
 func (e *Edge) Wrap(function string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := e.cfg.Now()
+		e.begin()
+		defer e.end()
 		r = withRequestID(w, r)
 		a := &answer{ResponseWriter: w, headed: func(status int) {
 			e.metrics.answered(function, status, e.cfg.Now().Sub(began))
@@ -70,6 +78,41 @@ func (e *Edge) Wrap(function string, next http.Handler) http.Handler {
 		next.ServeHTTP(a, r)
 		a.head(http.StatusOK) // net/http answers so for a handler that wrote nothing
 	})
+}
+
+// Wait returns when no request is under way, or with ctx's error. It keeps none away: whoever drains sees to that.
+func (e *Edge) Wait(ctx context.Context) error {
+	e.mu.Lock()
+	if e.active == 0 {
+		e.mu.Unlock()
+		return nil
+	}
+	if e.idle == nil {
+		e.idle = make(chan struct{})
+	}
+	idle := e.idle
+	e.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *Edge) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.active++
+}
+
+func (e *Edge) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.active--; e.active == 0 && e.idle != nil {
+		close(e.idle)
+		e.idle = nil
+	}
 }
 
 // enter takes room for the request's body. One whose length is not said takes as much as is read of it at most.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -182,6 +183,36 @@ func TestEdgeBounds(t *testing.T) {
 	}
 	if n := e.bytes.Load(); n != 0 {
 		t.Errorf("%d bytes are left", n)
+	}
+}
+
+// TestEdgeWaits: until the last request is done, one that panicked too, or as long as whoever waits will.
+func TestEdgeWaits(t *testing.T) {
+	e := NewEdge(EdgeConfig{})
+	if err := e.Wait(t.Context()); err != nil {
+		t.Errorf("with nothing under way: %v", err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	came, goOn := make(chan struct{}), make(chan struct{})
+	go ask(e.Wrap("f", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(came)
+		<-goOn
+		panic("x")
+	})), "GET")
+	<-came
+	if err := e.Wait(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a request under way: %v", err)
+	}
+	waited := make(chan error)
+	for range 2 {
+		go func() { waited <- e.Wait(t.Context()) }()
+	}
+	close(goOn)
+	for range 2 {
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

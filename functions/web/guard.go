@@ -3,10 +3,12 @@ package web
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"lmqgate/meta/access"
 )
@@ -44,6 +46,9 @@ func (c *Caller) May(a access.Action, topic string) bool {
 // Caller verifies a request: a bearer token (which is the password of a login without user name), or Basic with user name
 // and password. The error is a *Problem; challenge it with WriteChallenge.
 func (g *Guard) Caller(r *http.Request) (*Caller, error) {
+	if len(r.Header.Values("Authorization")) > 1 || len(r.Header.Values(ClientIDHeader)) > 1 {
+		return nil, Refuse(http.StatusBadRequest, "say Authorization and %s once", ClientIDHeader)
+	}
 	l := &access.Login{ClientID: r.Header.Get(ClientIDHeader), Transport: "http", Address: g.address(r), Header: r.Header}
 	scheme, said, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
@@ -58,6 +63,9 @@ func (g *Guard) Caller(r *http.Request) (*Caller, error) {
 		l.HasUsername, l.Username, l.HasPassword, l.Password = true, name, true, []byte(password)
 	default:
 		return nil, unauthorized("say Authorization: Bearer or Basic")
+	}
+	if !validText(l.ClientID) || !validText(l.Username) {
+		return nil, Refuse(http.StatusBadRequest, "client id and user name are UTF-8 of 65535 bytes at most, without U+0000")
 	}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		l.Certificate = r.TLS.VerifiedChains[0]
@@ -74,6 +82,11 @@ func (g *Guard) Caller(r *http.Request) (*Caller, error) {
 		return nil, Later(http.StatusServiceUnavailable, 5, "authentication is unavailable, try again")
 	}
 	return &Caller{Identity: id, ClientID: l.ClientID, Address: l.Address, access: g.Access}, nil
+}
+
+// validText reports whether MQTT could carry a text [MQTT-1.5.4-1] [MQTT-1.5.4-2].
+func validText(s string) bool {
+	return len(s) <= math.MaxUint16 && utf8.ValidString(s) && !strings.Contains(s, "\x00")
 }
 
 func unauthorized(detail string) *Problem { return Refuse(http.StatusUnauthorized, "%s", detail) }

@@ -16,6 +16,7 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 		wrong.must(set, "STATUS_USERS", len(c.StatusUsers) == 1)
 		c.StatusUsers = nil
 	}
+	c.checkRules(set, wrong)
 	if len(c.Auth) == 0 {
 		wrong.add("AUTH", "is required with a real Redis or RocketMQ; give %s", accepts("AUTH"))
 		return
@@ -41,6 +42,36 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 	}
 	if pair && c.AuthSecretKey == "" {
 		wrong.add("AUTH_SECRET_KEY", "is not set; give %s", accepts("AUTH_SECRET_KEY"))
+	}
+}
+
+// checkRules reads who may do what.
+func (c *Config) checkRules(set map[string]string, wrong *Problems) {
+	add := func(variable, text string) {
+		rules, err := access.ParseRules([]byte(text))
+		if err != nil {
+			wrong.add(variable, "%v", err)
+		}
+		c.Rules = append(c.Rules, rules...)
+	}
+	if c.ACLRules != "" {
+		add("ACL_RULES", c.ACLRules)
+	}
+	if c.ACLRulesFile != "" {
+		text, err := readSmall(c.ACLRulesFile)
+		if err != nil {
+			wrong.add("ACL_RULES_FILE", "%v; give %s", err, accepts("ACL_RULES_FILE"))
+		} else {
+			add("ACL_RULES_FILE", text)
+		}
+	}
+	c.ACLDefault = strings.ToLower(c.ACLDefault)
+	wrong.must(set, "ACL_DEFAULT", c.ACLDefault == "" || c.ACLDefault == "allow" || c.ACLDefault == "deny")
+	if c.ACLDefault == "" {
+		c.ACLDefault = "allow"
+		if len(c.Rules) > 0 {
+			c.ACLDefault = "deny"
+		}
 	}
 }
 

@@ -68,7 +68,6 @@ type Config struct {
 	JWTAudience      []string `env:"AUTH_JWT_AUDIENCE"`
 	JWTUsernameClaim string   `env:"AUTH_JWT_USERNAME_CLAIM" envDefault:"sub"`
 	JWTClientIDClaim string   `env:"AUTH_JWT_CLIENT_ID_CLAIM"`
-	JWTTenantClaim   string   `env:"AUTH_JWT_TENANT_CLAIM"`
 	JWTACLClaim      string   `env:"AUTH_JWT_ACL_CLAIM" envDefault:"acl"`
 	JWTCookie        string   `env:"AUTH_JWT_COOKIE"`
 	AuthHTTPURL      string   `env:"AUTH_HTTP_URL"`
@@ -76,7 +75,12 @@ type Config struct {
 	AuthMTLSUsername string   `env:"AUTH_MTLS_USERNAME" envDefault:"cn"` // "cn", "dns", "uri" or "email"
 	AuthFailures     int      `env:"AUTH_FAILURES" envDefault:"10"`      // of a user from one address, a minute; 0: any number
 
+	ACLRules     string `env:"ACL_RULES"` // JSON
+	ACLRulesFile string `env:"ACL_RULES_FILE"`
+	ACLDefault   string `env:"ACL_DEFAULT"` // "allow" or "deny" where no rule decides
+
 	JWTKeys    auth.StaticKeys          `env:"-"` // of JWTKeysFile
+	Rules      []access.Rule            `env:"-"` // of ACLRules and ACLRulesFile
 	ScramUsers []access.ScramCredential `env:"-"`
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet

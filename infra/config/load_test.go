@@ -35,7 +35,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
-		JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
+		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
@@ -69,7 +69,7 @@ func TestRealServers(t *testing.T) {
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
-		JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
+		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
@@ -139,6 +139,10 @@ func TestWrongValues(t *testing.T) {
 		{"AUTH_JWT_JWKS_URL=http://issuer.example.com/keys", "AUTH_JWT_JWKS_URL"},
 		{"AUTH_HTTP_URL=http://auth.example.com", "AUTH_HTTP_URL"},
 		{"AUTH_MTLS_USERNAME=serial", "AUTH_MTLS_USERNAME"},
+		{"ACL_RULES={", "ACL_RULES"},
+		{`ACL_RULES=[{"permission":"allow","action":"publish","topic":"a+"}]`, "ACL_RULES"},
+		{"ACL_RULES_FILE=/nowhere", "ACL_RULES_FILE"},
+		{"ACL_DEFAULT=maybe", "ACL_DEFAULT"},
 		{"AUTH_FAILURES=-1", "AUTH_FAILURES"},
 		{"MAX_PACKET_SIZE=256k", "MAX_PACKET_SIZE"},
 		{"MAX_PACKET_SIZE=0", "MAX_PACKET_SIZE"},

@@ -174,6 +174,21 @@ var vars = []Var{
 		Accepts: "a readable file with a line of lmqgate scram for each user",
 	},
 	{
+		Name: "ACL_RULES", Default: "none",
+		Meaning: "what clients may do, as JSON: the first rule that covers a topic decides; `%c` is the client id, `%u` the verified user name",
+		Accepts: `a JSON list of {"permission":"allow"|"deny","action":"publish"|"subscribe"|"retain"|"all","topic":"a/%u/#"}`,
+	},
+	{
+		Name: "ACL_RULES_FILE", Default: "none",
+		Meaning: "file with such rules, behind those of `ACL_RULES`",
+		Accepts: "a readable file with a JSON list of rules",
+	},
+	{
+		Name: "ACL_DEFAULT", Default: "`deny` if there are rules, else `allow`",
+		Meaning: "what counts where no rule covers a topic; whoever has rules of their own (a token's, the callback's) may not",
+		Accepts: "allow or deny",
+	},
+	{
 		Name: "AUTH_JWT_SECRET", Default: "none", Secret: true,
 		Meaning: "`jwt`: secret of tokens signed with HS256, HS384 or HS512",
 		Accepts: "a secret of 32 to 4096 bytes, such as `openssl rand -hex 32` prints",
@@ -206,11 +221,6 @@ var vars = []Var{
 	{
 		Name: "AUTH_JWT_CLIENT_ID_CLAIM", Default: "any client id",
 		Meaning: "`jwt`: claim, a text or a list, that the client id has to be in",
-		Accepts: "the name of a claim",
-	},
-	{
-		Name: "AUTH_JWT_TENANT_CLAIM", Default: "no tenants",
-		Meaning: "`jwt`: claim that names the client's tenant",
 		Accepts: "the name of a claim",
 	},
 	{

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"lmqgate/functions/web"
 )
@@ -18,6 +20,24 @@ func (g *Gateway) openEdge() *web.Edge {
 		Origins: g.cfg.CORSOrigins, MaxBody: 8*int64(g.cfg.MaxPacketSize) + 256<<10, MaxBytes: int64(g.share(mostInBodies, 16)),
 		Now: g.now, Logger: g.log, Registerer: g.reg,
 	})
+}
+
+// answerTime bounds the writing of answers that are there.
+const answerTime = 100 * time.Millisecond
+
+// lastAnswers lets HTTP callers hear what became of their requests before the connections are closed.
+func (g *Gateway) lastAnswers(ctx context.Context) {
+	if g.edge == nil || g.http == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	if g.edge.Wait(ctx) != nil {
+		return
+	}
+	ctx, cancel = context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	_ = g.http.Shutdown(ctx) // what it does not get done, Close does
 }
 
 // asWritten leaves alone paths that end in a topic: a//b and a/./b are topics, which a ServeMux would have asked for under

@@ -27,6 +27,7 @@ import (
 	"lmqgate/adapter/will"
 	"lmqgate/functions/stream"
 	"lmqgate/functions/tick"
+	"lmqgate/functions/web"
 	"lmqgate/infra/config"
 	"lmqgate/infra/telemetry"
 	"lmqgate/infra/telemetry/tracing"
@@ -75,6 +76,7 @@ type Gateway struct {
 	reader    *inside.Reader
 	verifier  access.Verifier
 	access    access.Authorizer
+	edge      *web.Edge       // before all functions
 	stream    *stream.Handler // nil: off
 	topics    http.Handler    // serves topicsPath; nil: off
 	transport *transport.Server
@@ -227,7 +229,9 @@ func (g *Gateway) assemble() error {
 		}
 	})
 	g.presence = g.openPresence()
-	g.verifier, g.access = chain, access.NewStatusRule(g.cfg.StatusUsers)
+	g.verifier, g.access = chain, access.And{
+		access.NewStatusRule(g.cfg.StatusUsers), &access.RuleSet{Everybody: g.cfg.Rules, Default: g.cfg.ACLDefault == "allow"},
+	}
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
@@ -308,6 +312,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	if g.hub != nil {
 		g.hub.Close()
 	}
+	g.lastAnswers(ctx)
 	g.stopHTTP()
 	errs = append(errs, g.leave())
 	if g.background != nil {

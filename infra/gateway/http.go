@@ -19,11 +19,11 @@ func (g *Gateway) mux() http.Handler {
 	if g.cfg.MetricsAddr == "main" {
 		mux.Handle("GET /metrics", telemetry.Handler(g.reg))
 	}
-	edge := g.openEdge()
+	g.edge = g.openEdge()
 	if h := g.openTick(); h != nil {
-		mux.Handle("/v1/tick", edge.Wrap("tick", h))
+		mux.Handle("/v1/tick", g.edge.Wrap("tick", h))
 	}
-	g.openFunctions(mux, edge)
+	g.openFunctions(mux, g.edge)
 	return g.asWritten(mux)
 }
 

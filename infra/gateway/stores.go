@@ -137,7 +137,7 @@ const failureEvery = 6 * time.Second
 func (g *Gateway) jwtConfig() auth.JWTConfig {
 	cfg := auth.JWTConfig{
 		Secret: []byte(g.cfg.JWTSecret.Reveal()), Issuers: g.cfg.JWTIssuers, Audience: g.cfg.JWTAudience, UsernameClaim: g.cfg.JWTUsernameClaim,
-		ClientIDClaim: g.cfg.JWTClientIDClaim, TenantClaim: g.cfg.JWTTenantClaim, ACLClaim: g.cfg.JWTACLClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
+		ClientIDClaim: g.cfg.JWTClientIDClaim, ACLClaim: g.cfg.JWTACLClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
 	}
 	if len(g.cfg.JWTKeys) > 0 {
 		cfg.Keys = append(cfg.Keys, g.cfg.JWTKeys)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"lmqgate/meta/topic"
@@ -40,7 +41,7 @@ func ParseRules(text []byte) ([]Rule, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&list); err != nil {
+	if err := decodeAll(d, &list); err != nil {
 		return nil, fmt.Errorf("%v: %w", err, ErrRules)
 	}
 	if len(list) > maxRules {
@@ -60,6 +61,17 @@ func ParseRules(text []byte) ([]Rule, error) {
 	return rules, nil
 }
 
+// decodeAll decodes the only value there is.
+func decodeAll(d *json.Decoder, into any) error {
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something stands behind it")
+	}
+	return nil
+}
+
 var ruleActions = map[string][]Action{
 	"publish": {Publish}, "subscribe": {Subscribe}, "retain": {Retain}, "all": {Publish, Subscribe, Retain},
 }
@@ -72,7 +84,7 @@ func parseRuleLists(text []byte) ([]Rule, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&lists); err != nil {
+	if err := decodeAll(d, &lists); err != nil {
 		return nil, fmt.Errorf("%v: %w", err, ErrRules)
 	}
 	if len(lists.Pub)+len(lists.Sub)+len(lists.All) > maxRules {

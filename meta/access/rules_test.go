@@ -43,3 +43,15 @@ func TestParseRulesRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesEnd: what stands behind a list of rules is not silently left out.
+func TestRulesEnd(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`[]`: true, ` {"sub":["a"]} `: true,
+		`[][{"permission":"deny","action":"all","topic":"#"}]`: false, `{"sub":["a"]}{"pub":["b"]}`: false, `{} x`: false, `[]]`: false,
+	} {
+		if _, err := ParseRules([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

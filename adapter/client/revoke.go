@@ -1,0 +1,92 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"lmqgate/adapter/packet"
+	"lmqgate/meta/access"
+	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
+)
+
+// mayHave reports whether the client is allowed a filter that it has.
+func (c *client) mayHave(filter string) bool {
+	inner := filter
+	if _, plain, _, err := topic.ParseShared(filter); err == nil {
+		inner = plain
+	}
+	return c.may(access.Subscribe, inner)
+}
+
+// revoke takes subscriptions out of a resumed session that its client is not allowed any more, before anything is delivered to
+// them. What fails here is done by the next connection: until then they are held for nothing.
+func (c *client) revoke(st *session.State) {
+	if c.srv.deps.Access == nil || len(st.Subscriptions) == 0 {
+		return
+	}
+	var gone []session.Subscription
+	st.Subscriptions = slices.DeleteFunc(st.Subscriptions, func(s session.Subscription) bool {
+		if c.mayHave(s.Filter) {
+			return false
+		}
+		gone = append(gone, s)
+		return true
+	})
+	if len(gone) == 0 {
+		return
+	}
+	change := session.Change{ClientID: c.id, Epoch: c.epoch}
+	for _, s := range gone {
+		change.DropSubs = append(change.DropSubs, s.Filter)
+	}
+	st.Cursors = slices.DeleteFunc(st.Cursors, func(at session.Cursor) bool {
+		dropped := slices.Contains(change.DropSubs, at.Filter)
+		if dropped {
+			change.DropCursors = append(change.DropCursors, at.CursorKey)
+		}
+		return dropped
+	})
+	st.Out = slices.DeleteFunc(st.Out, func(o session.Outbound) bool {
+		dropped := slices.Contains(change.DropSubs, o.Filter) && o.State == session.OutSent
+		if dropped {
+			change.DropOut = append(change.DropOut, o.PacketID)
+		}
+		return dropped
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
+	defer cancel()
+	c.log(slog.LevelInfo, "subscriptions ended, which are not allowed any more", "filters", change.DropSubs)
+	if err := c.srv.deps.Sessions.Write(ctx, []session.Change{change})[0]; err != nil {
+		c.log(slog.LevelWarn, "ending subscriptions that are not allowed any more failed", "error", err)
+		return
+	}
+	c.srv.release(ctx, c.id, gone)
+}
+
+// recheck ends the subscriptions of a connected client that it is not allowed any more.
+func (c *client) recheck() {
+	if c.srv.deps.Access == nil {
+		return
+	}
+	var gone []string
+	for _, f := range c.filters {
+		if !c.mayHave(f) {
+			gone = append(gone, f)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	c.log(slog.LevelInfo, "subscriptions ended, which are not allowed any more", "filters", gone)
+	var codes []packet.ReasonCode
+	c.during(func(ctx context.Context) { codes = c.delivery.Unsubscribe(ctx, gone) })
+	for i, code := range codes {
+		if code.Failed() { // else it would go on
+			c.Close(packet.NotAuthorized)
+			return
+		}
+		c.filters.remove(gone[i])
+	}
+}
