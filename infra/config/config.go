@@ -85,7 +85,15 @@ type Config struct {
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
 	MaxConnections   int           `env:"MAX_CONNECTIONS"`
-	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"`      // a second; 0: any number
+	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"`   // a second; 0: any number
+	UserConnectRate  int           `env:"USER_CONNECT_RATE" envDefault:"0"` // the rates: a second; 0: any number
+	PublishRate      int           `env:"PUBLISH_RATE" envDefault:"0"`      // of one client
+	PublishBytes     int           `env:"PUBLISH_BYTES" envDefault:"0"`
+	UserPublishRate  int           `env:"USER_PUBLISH_RATE" envDefault:"0"` // of the clients of one user, on one instance
+	UserPublishBytes int           `env:"USER_PUBLISH_BYTES" envDefault:"0"`
+	AllPublishRate   int           `env:"INSTANCE_PUBLISH_RATE" envDefault:"0"`
+	AllPublishBytes  int           `env:"INSTANCE_PUBLISH_BYTES" envDefault:"0"`
+	PublishOver      string        `env:"PUBLISH_OVER" envDefault:"wait"`      // or "disconnect"
 	MaxHandshakes    int           `env:"MAX_HANDSHAKES"`                      // connections that are no clients yet
 	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
 	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
