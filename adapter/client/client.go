@@ -48,7 +48,8 @@ type client struct {
 
 	writer   *session.Writer
 	delivery Delivery
-	about    *about // nil where nobody asks
+	about    *about   // nil where nobody asks
+	account  *account // the user's; nil: no limits of a user apply
 
 	// The reading goroutine's.
 	in      atomic.Pointer[inbound] // made by the first packet that needs it; others may look
@@ -78,6 +79,7 @@ func (s *Server) Serve(conn Conn) {
 		c.leave(c.read())
 	}
 	c.out.wait()
+	s.accounts.leave(c.account)
 	if c.arrived {
 		s.gone(c)
 	}

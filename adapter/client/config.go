@@ -19,6 +19,11 @@ type Config struct {
 	SessionExpiryMax time.Duration // default 168 h, negative: sessions end with their connections
 	MaxSubscriptions int           // per client, default 1,000
 	P2P              bool          // what is sent to a client by `first/p2p/<clientId>` goes to that client only: others cannot subscribe to it
+	ClientRate       Rate          // of each client
+	UserRate         Rate          // of all clients of a verified user on this instance
+	Rate             Rate          // of all clients
+	DisconnectFast   bool          // clients beyond their own rate, or their user's, are disconnected with 0x96 instead of held back
+	UserConnects     int           // CONNECTs of a verified user in a second, and at once after a quiet second; 0: any number
 	Takeovers        int           // of one client id in quick succession before the next has to wait; default 5, negative: any number
 	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
 	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never
@@ -39,6 +44,8 @@ type Config struct {
 	Follow func(clientID string) bool
 	// Trace is told of every CONNECT that was answered and returns a trace id for the log, "" = none; nil: it is not wanted.
 	Trace func(Connected) string
+
+	limited bool // any Rate is set
 }
 
 func (c Config) withDefaults() Config {
@@ -55,6 +62,7 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.limited = !c.ClientRate.none() || !c.UserRate.none() || !c.Rate.none()
 	def(&c.MaxPacketSize, 262144)
 	def(&c.ReceiveMaximum, 64)
 	def(&c.InFlight, 128)

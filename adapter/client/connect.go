@@ -134,6 +134,9 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 	if err != nil {
 		return nil, session.State{}, err
 	}
+	if err := c.register(&id); err != nil {
+		return nil, session.State{}, err
+	}
 	will, err := c.will(p)
 	if err != nil {
 		return nil, session.State{}, err

@@ -24,6 +24,7 @@ type inbound struct {
 
 	// The reading goroutine's.
 	lane    message.Lane
+	spent   meter
 	aliases []string // topic aliases of the client, by number; for this connection only [MQTT-3.3.2-7]
 
 	pubacks, pubrecs ackQueue

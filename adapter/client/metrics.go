@@ -11,6 +11,7 @@ type metrics struct {
 	in, out  [16]prometheus.Counter // by packet type
 	refusals *prometheus.CounterVec
 	held     prometheus.Counter
+	fast     *prometheus.CounterVec
 	slows    *prometheus.CounterVec
 	life     lifeMetrics
 
@@ -32,6 +33,10 @@ func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 	m.takeovers = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_takeovers_total", Help: "Connections accepted while another connection had their client id, here or elsewhere."})
 	m.waited = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_takeovers_held_total", Help: "Connections that had to wait since their client id was taken over too often."})
 	m.held = prometheus.NewCounter(prometheus.CounterOpts{Name: "lmqgate_publishes_held_back_total", Help: "PUBLISHes that waited before they were taken, which holds their clients back by TCP."})
+	m.fast = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_publishes_over_rate_total", Help: "PUBLISHes that waited, or whose client was disconnected, because they came faster than is allowed, by whose rate it was."}, []string{"reason"})
+	for _, reason := range []string{rateClient, rateUser, rateInstance} {
+		m.fast.WithLabelValues(reason)
+	}
 	m.slows = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lmqgate_slow_clients_total", Help: "Clients disconnected because they were too slow, by reason."}, []string{"reason"})
 	for _, reason := range []string{slowWrite, slowAnswers, slowMemory, slowPacket} {
 		m.slows.WithLabelValues(reason)
@@ -41,7 +46,7 @@ func newMetrics(r prometheus.Registerer, s *Server) *metrics {
 		m.out[t] = packets.WithLabelValues("out", t.String())
 	}
 	if r != nil {
-		r.MustRegister(m.held, m.slows, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		r.MustRegister(m.held, m.fast, m.slows, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "lmqgate_client_bytes_waiting", Help: "Bytes that wait for clients to read them, or for the log to take them.",
 		}, s.waiting))
 		r.MustRegister(packets, m.refusals, m.takeovers, m.waited, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

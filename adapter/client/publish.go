@@ -15,6 +15,9 @@ func (c *client) publish(p *packet.Publish) error {
 	if err := c.resolveAlias(p); err != nil {
 		return err
 	}
+	if err := c.meter(len(p.Payload)); err != nil {
+		return err
+	}
 	if err := topic.ValidName(p.Topic); err != nil { // [MQTT-3.3.2-2]
 		return reject(packet.TopicNameInvalid, "%v", err)
 	}

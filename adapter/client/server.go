@@ -52,6 +52,9 @@ type Server struct {
 	freed   atomic.Int64 // when a session was last released, ns since start
 	refused refusals
 
+	accounts accounts
+	spent    meter // by all clients
+
 	draining atomic.Bool // set under mu
 
 	mu      sync.Mutex         // protects the fields below
@@ -105,6 +108,7 @@ func (s *Server) Run(ctx context.Context) {
 // look is what is done for every client once a second.
 func (s *Server) look() {
 	now := s.now()
+	s.accounts.sweep(now)
 	var silent, tardy, old, expired, unsure, overdue, idle []*client
 	s.mu.Lock()
 	for _, c := range s.clients {

@@ -32,6 +32,12 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	wrong.must(set, "METRICS_ADDR", c.MetricsAddr == "" || c.MetricsAddr == "main" || isListenAddr(c.MetricsAddr))
 	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
 	wrong.must(set, "WS_PING", c.WSPing == 0 || c.WSPing >= 5*time.Second && c.WSPing <= 10*time.Minute)
+	c.AdminAddr = offOr(c.AdminAddr)
+	wrong.must(set, "ADMIN_ADDR", c.AdminAddr == "" || isListenAddr(c.AdminAddr))
+	wrong.must(set, "ADMIN_TOKEN", c.AdminToken == "" || isToken(c.AdminToken.Reveal()))
+	if c.AdminAddr != "" && c.AdminToken == "" {
+		wrong.add("ADMIN_TOKEN", "is not set while ADMIN_ADDR is; give %s", accepts("ADMIN_TOKEN"))
+	}
 	wrong.must(set, "TICK_TOKEN", c.TickToken == "" || isToken(c.TickToken.Reveal()))
 	c.checkFunctions(set, wrong)
 	for _, origin := range c.WSOrigins {
@@ -98,6 +104,14 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number("MAX_PACKET_SIZE", c.MaxPacketSize, 1024, 16<<20)
 	number("MAX_CONNECTIONS", c.MaxConnections, 1, mostConnections)
 	number("CONNECT_RATE", c.ConnectRate, 0, 1_000_000)
+	number("USER_CONNECT_RATE", c.UserConnectRate, 0, 1_000_000)
+	number("PUBLISH_RATE", c.PublishRate, 0, 1_000_000)
+	number("USER_PUBLISH_RATE", c.UserPublishRate, 0, 1_000_000)
+	number("INSTANCE_PUBLISH_RATE", c.AllPublishRate, 0, 1_000_000)
+	for name, v := range map[string]int{"PUBLISH_BYTES": c.PublishBytes, "USER_PUBLISH_BYTES": c.UserPublishBytes, "INSTANCE_PUBLISH_BYTES": c.AllPublishBytes} {
+		wrong.must(set, name, v == 0 || v >= 4096 && v <= 1<<30)
+	}
+	wrong.must(set, "PUBLISH_OVER", c.PublishOver == "wait" || c.PublishOver == "disconnect")
 	number("MAX_HANDSHAKES", c.MaxHandshakes, 1, mostConnections)
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error

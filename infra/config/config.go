@@ -85,7 +85,15 @@ type Config struct {
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
 	MaxConnections   int           `env:"MAX_CONNECTIONS"`
-	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"`      // a second; 0: any number
+	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"`   // a second; 0: any number
+	UserConnectRate  int           `env:"USER_CONNECT_RATE" envDefault:"0"` // the rates: a second; 0: any number
+	PublishRate      int           `env:"PUBLISH_RATE" envDefault:"0"`      // of one client
+	PublishBytes     int           `env:"PUBLISH_BYTES" envDefault:"0"`
+	UserPublishRate  int           `env:"USER_PUBLISH_RATE" envDefault:"0"` // of the clients of one user, on one instance
+	UserPublishBytes int           `env:"USER_PUBLISH_BYTES" envDefault:"0"`
+	AllPublishRate   int           `env:"INSTANCE_PUBLISH_RATE" envDefault:"0"`
+	AllPublishBytes  int           `env:"INSTANCE_PUBLISH_BYTES" envDefault:"0"`
+	PublishOver      string        `env:"PUBLISH_OVER" envDefault:"wait"`      // or "disconnect"
 	MaxHandshakes    int           `env:"MAX_HANDSHAKES"`                      // connections that are no clients yet
 	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
 	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
@@ -112,6 +120,8 @@ type Config struct {
 	Functions      []string      `env:"FUNCTIONS" envDefault:"publish,stream"` // what HTTP offers beside tick; nil: nothing
 	CORSOrigins    []string      `env:"CORS_ORIGINS"`                          // empty: pages of the gateway's own origin only
 	StreamResume   time.Duration `env:"STREAM_RESUME" envDefault:"5m"`         // for which a stream's session outlives it
+	AdminToken     Secret        `env:"ADMIN_TOKEN"`                           // "": /v1/admin is off, or open when embedded on this machine only
+	AdminAddr      string        `env:"ADMIN_ADDR"`                            // "": on Port, else host:port
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
 	RelayTopics    []string      `env:"RELAY_TOPICS"` // rules of package relay
@@ -141,6 +151,8 @@ type Config struct {
 	MQTTTCPAddrSet bool `env:"-"`
 	// Tick is whether POST /v1/tick is served.
 	Tick bool `env:"-"`
+	// Admin is whether /v1/admin is served.
+	Admin bool `env:"-"`
 	// Embedded is whether any of the two servers runs in this process; the next two say which.
 	Embedded         bool   `env:"-"`
 	EmbeddedRedis    bool   `env:"-"`

@@ -269,6 +269,46 @@ var vars = []Var{
 		Accepts: "a number from 0 to 1000000",
 	},
 	{
+		Name:    "USER_CONNECT_RATE",
+		Meaning: "CONNECTs of one verified user in a second on one instance, and at once after a quiet second; beyond, 0x9F; 0 is any number",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
+		Name:    "PUBLISH_RATE",
+		Meaning: "PUBLISHes of one client in a second, and at once after a quiet second; beyond, see `PUBLISH_OVER`; 0 is any number",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
+		Name:    "PUBLISH_BYTES",
+		Meaning: "payload bytes that one client publishes in a second, likewise",
+		Accepts: "0, or a number of bytes from 4096 to 1073741824",
+	},
+	{
+		Name:    "USER_PUBLISH_RATE",
+		Meaning: "PUBLISHes of all clients of one verified user in a second, on one instance",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
+		Name:    "USER_PUBLISH_BYTES",
+		Meaning: "their payload bytes",
+		Accepts: "0, or a number of bytes from 4096 to 1073741824",
+	},
+	{
+		Name:    "INSTANCE_PUBLISH_RATE",
+		Meaning: "PUBLISHes of all MQTT clients of one instance in a second; beyond, they wait for their turns",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
+		Name:    "INSTANCE_PUBLISH_BYTES",
+		Meaning: "their payload bytes",
+		Accepts: "0, or a number of bytes from 4096 to 1073741824",
+	},
+	{
+		Name:    "PUBLISH_OVER",
+		Meaning: "what becomes of a client beyond its rate or its user's: `wait` (it is not read, TCP holds it back) or `disconnect` (0x96)",
+		Accepts: "wait or disconnect",
+	},
+	{
 		Name: "MAX_HANDSHAKES", Default: "1024, or a quarter of `MAX_CONNECTIONS`",
 		Meaning: "connections that are no clients yet (before CONNECT, HTTP between requests); beyond, the oldest gives way",
 		Accepts: "a number from 1 to 1000000",
@@ -397,6 +437,16 @@ var vars = []Var{
 		Name:    "STREAM_RESUME",
 		Meaning: "for how long an HTTP stream can be gone on with after it broke; its filters are held that long",
 		Accepts: "0, or a duration from 1s to 24h",
+	},
+	{
+		Name: "ADMIN_TOKEN", Default: "off; open when embedded, on this machine only", Secret: true,
+		Meaning: "lets operators use `/v1/admin/...` with `Authorization: Bearer` and this token; nothing else gives that right",
+		Accepts: "a token of 16 to 512 visible ASCII characters, such as `openssl rand -hex 16` prints",
+	},
+	{
+		Name: "ADMIN_ADDR", Default: "on `PORT`",
+		Meaning: "address of a listener of its own for `/v1/admin/...`",
+		Accepts: "host:port, or off",
 	},
 	{
 		Name: "P2P", Java: "`clientP2pTopic`",

@@ -88,6 +88,7 @@ type Gateway struct {
 
 	http      *http.Server
 	metrics   *http.Server
+	admin     *http.Server // nil: on PORT, or off
 	listeners listeners
 	tls       *tls.Config // nil: no TLS
 	draining  atomic.Bool
@@ -243,6 +244,10 @@ func (g *Gateway) assemble() error {
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
 		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),
+		ClientRate: client.Rate{Messages: g.cfg.PublishRate, Bytes: g.cfg.PublishBytes}, UserConnects: g.cfg.UserConnectRate,
+		UserRate:         client.Rate{Messages: g.cfg.UserPublishRate, Bytes: g.cfg.UserPublishBytes},
+		Rate:             client.Rate{Messages: g.cfg.AllPublishRate, Bytes: g.cfg.AllPublishBytes},
+		DisconnectFast:   g.cfg.PublishOver == "disconnect",
 		MaxSubscriptions: g.cfg.MaxSubscriptions, P2P: g.cfg.P2P, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
 		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
 	})
