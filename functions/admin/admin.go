@@ -22,6 +22,8 @@ import (
 var (
 	// ErrNoClient says that there is neither a connection nor a session of the client id.
 	ErrNoClient = errors.New("no such client")
+	// ErrCursor says that a cursor is none that a page named.
+	ErrCursor = errors.New("malformed cursor")
 	// ErrUnconfirmed says that the client was to be disconnected and still is connected when the time is over.
 	ErrUnconfirmed = errors.New("the client is still connected")
 )

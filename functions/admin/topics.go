@@ -93,4 +93,4 @@ func (a *Admin) sum(sums map[string]*Topic, f Filter) bool {
 	return true
 }
 
-func errCursor(cursor string) error { return fmt.Errorf("malformed cursor %q", cursor) }
+func errCursor(cursor string) error { return fmt.Errorf("%w %.100q", ErrCursor, cursor) }

@@ -32,6 +32,12 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	wrong.must(set, "METRICS_ADDR", c.MetricsAddr == "" || c.MetricsAddr == "main" || isListenAddr(c.MetricsAddr))
 	wrong.must(set, "WS_PATH", isWSPath(c.WSPath))
 	wrong.must(set, "WS_PING", c.WSPing == 0 || c.WSPing >= 5*time.Second && c.WSPing <= 10*time.Minute)
+	c.AdminAddr = offOr(c.AdminAddr)
+	wrong.must(set, "ADMIN_ADDR", c.AdminAddr == "" || isListenAddr(c.AdminAddr))
+	wrong.must(set, "ADMIN_TOKEN", c.AdminToken == "" || isToken(c.AdminToken.Reveal()))
+	if c.AdminAddr != "" && c.AdminToken == "" {
+		wrong.add("ADMIN_TOKEN", "is not set while ADMIN_ADDR is; give %s", accepts("ADMIN_TOKEN"))
+	}
 	wrong.must(set, "TICK_TOKEN", c.TickToken == "" || isToken(c.TickToken.Reveal()))
 	c.checkFunctions(set, wrong)
 	for _, origin := range c.WSOrigins {

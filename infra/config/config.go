@@ -120,6 +120,8 @@ type Config struct {
 	Functions      []string      `env:"FUNCTIONS" envDefault:"publish,stream"` // what HTTP offers beside tick; nil: nothing
 	CORSOrigins    []string      `env:"CORS_ORIGINS"`                          // empty: pages of the gateway's own origin only
 	StreamResume   time.Duration `env:"STREAM_RESUME" envDefault:"5m"`         // for which a stream's session outlives it
+	AdminToken     Secret        `env:"ADMIN_TOKEN"`                           // "": /v1/admin is off, or open when embedded on this machine only
+	AdminAddr      string        `env:"ADMIN_ADDR"`                            // "": on Port, else host:port
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
 	RelayTopics    []string      `env:"RELAY_TOPICS"` // rules of package relay
@@ -149,6 +151,8 @@ type Config struct {
 	MQTTTCPAddrSet bool `env:"-"`
 	// Tick is whether POST /v1/tick is served.
 	Tick bool `env:"-"`
+	// Admin is whether /v1/admin is served.
+	Admin bool `env:"-"`
 	// Embedded is whether any of the two servers runs in this process; the next two say which.
 	Embedded         bool   `env:"-"`
 	EmbeddedRedis    bool   `env:"-"`

@@ -55,6 +55,7 @@ func (c *Config) platformDefaults(set map[string]string, files uint64) {
 		c.StatusUsers = []string{access.Everybody}
 	}
 	c.Tick = c.TickToken != "" || c.EmbeddedRedis && c.EmbeddedRocketMQ
+	c.Admin = c.AdminToken != "" || c.EmbeddedRedis && c.EmbeddedRocketMQ && isLoopback(c.BindAddr)
 	if set["MAX_CONNECTION_AGE"] == "" && set[cloudRunVar] != "" {
 		c.MaxConnectionAge = cloudRunAge
 	}

@@ -36,7 +36,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
 		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
-		Tick: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
+		Tick: true, Admin: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {
@@ -143,6 +143,8 @@ func TestWrongValues(t *testing.T) {
 		{`ACL_RULES=[{"permission":"allow","action":"publish","topic":"a+"}]`, "ACL_RULES"},
 		{"ACL_RULES_FILE=/nowhere", "ACL_RULES_FILE"},
 		{"ACL_DEFAULT=maybe", "ACL_DEFAULT"},
+		{"ADMIN_TOKEN=short", "ADMIN_TOKEN"},
+		{"ADMIN_ADDR=127.0.0.1:9001", "ADMIN_TOKEN"},
 		{"AUTH_FAILURES=-1", "AUTH_FAILURES"},
 		{"MAX_PACKET_SIZE=256k", "MAX_PACKET_SIZE"},
 		{"MAX_PACKET_SIZE=0", "MAX_PACKET_SIZE"},

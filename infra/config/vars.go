@@ -439,6 +439,16 @@ var vars = []Var{
 		Accepts: "0, or a duration from 1s to 24h",
 	},
 	{
+		Name: "ADMIN_TOKEN", Default: "off; open when embedded, on this machine only", Secret: true,
+		Meaning: "lets operators use `/v1/admin/...` with `Authorization: Bearer` and this token; nothing else gives that right",
+		Accepts: "a token of 16 to 512 visible ASCII characters, such as `openssl rand -hex 16` prints",
+	},
+	{
+		Name: "ADMIN_ADDR", Default: "on `PORT`",
+		Meaning: "address of a listener of its own for `/v1/admin/...`",
+		Accepts: "host:port, or off",
+	},
+	{
 		Name: "P2P", Java: "`clientP2pTopic`",
 		Meaning: "`first/p2p/<client id>/...` goes to that client only, which need not subscribe; `false`: an ordinary topic",
 		Accepts: acceptsBool,

@@ -88,6 +88,7 @@ type Gateway struct {
 
 	http      *http.Server
 	metrics   *http.Server
+	admin     *http.Server // nil: on PORT, or off
 	listeners listeners
 	tls       *tls.Config // nil: no TLS
 	draining  atomic.Bool

@@ -19,9 +19,11 @@ import (
 )
 
 // listeners are the open sockets; nil ones are off.
-type listeners struct{ http, tcp, tls, metrics net.Listener }
+type listeners struct{ http, tcp, tls, metrics, admin net.Listener }
 
-func (l *listeners) all() []net.Listener { return []net.Listener{l.http, l.tcp, l.tls, l.metrics} }
+func (l *listeners) all() []net.Listener {
+	return []net.Listener{l.http, l.tcp, l.tls, l.metrics, l.admin}
+}
 
 // close closes those that accept MQTT; HTTP goes on answering health checks until its server stops.
 func (l *listeners) close() {
@@ -62,6 +64,11 @@ func (g *Gateway) bind() (err error) {
 			return err
 		}
 	}
+	if g.cfg.AdminAddr != "" {
+		if l.admin, err = listen("ADMIN_ADDR", g.cfg.AdminAddr); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -83,6 +90,9 @@ func (g *Gateway) openServers() {
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog}
+	}
+	if g.listeners.admin != nil {
+		g.admin = &http.Server{Handler: g.openAdmin(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTime, WriteTimeout: requestTime, ErrorLog: errorLog}
 	}
 	g.http = &http.Server{
 		Handler: g.transport.Serving(g.mux()), ConnContext: g.transport.ConnContext, MaxHeaderBytes: 16 << 10, ErrorLog: errorLog,
@@ -152,6 +162,9 @@ func (g *Gateway) serve() {
 	if ln := g.listeners.tls; ln != nil {
 		g.run("MQTT over TLS", func() error { return g.transport.ServeTLS(context.Background(), ln) })
 	}
+	if ln := g.listeners.admin; ln != nil {
+		g.run("admin", func() error { return g.admin.Serve(ln) })
+	}
 	if ln := g.listeners.metrics; ln != nil {
 		g.run("metrics", func() error { return g.metrics.Serve(ln) })
 	}
@@ -168,7 +181,7 @@ func (g *Gateway) run(what string, fn func() error) {
 }
 
 func (g *Gateway) stopHTTP() {
-	for _, s := range []*http.Server{g.http, g.metrics} {
+	for _, s := range []*http.Server{g.http, g.metrics, g.admin} {
 		if s != nil {
 			_ = s.Close()
 		}

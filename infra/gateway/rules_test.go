@@ -58,8 +58,11 @@ func TestRules(t *testing.T) {
 		retain bool
 		want   packet.ReasonCode
 	}{
-		{"home/c2/a", false, packet.NoMatchingSubscribers}, {"home/c1/a", false, packet.NotAuthorized}, {"other", false, packet.NotAuthorized},
-		{"home/c2/fleeting", false, packet.NoMatchingSubscribers}, {"home/c2/fleeting", true, packet.NotAuthorized},
+		{"home/c2/a", false, packet.NoMatchingSubscribers},
+		{"home/c1/a", false, packet.NotAuthorized},
+		{"other", false, packet.NotAuthorized},
+		{"home/c2/fleeting", false, packet.NoMatchingSubscribers},
+		{"home/c2/fleeting", true, packet.NotAuthorized},
 	} {
 		if got := q.acked(c.name, c.retain); got != c.want && !(c.want == packet.NoMatchingSubscribers && got == packet.Success) {
 			t.Errorf("PUBLISH to %s, retain %v: %v, want %v", c.name, c.retain, got, c.want)

@@ -1,0 +1,193 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"lmqgate/functions/web"
+	"lmqgate/meta/retain"
+	"lmqgate/meta/topic"
+)
+
+// HTTPConfig of an HTTP.
+type HTTPConfig struct {
+	Admin *Admin
+	// Token is what callers say as Authorization: Bearer. "" lets in whoever reaches this by an address of this machine, and not by a
+	// name that a web page could have chosen.
+	Token   string
+	Address func(r *http.Request) netip.Addr // of the caller, for the log; nil: that of the connection
+	Time    time.Duration                    // of one request; 0 is 20 s
+	Logger  *slog.Logger                     // has a line for each change; nil: nothing is logged
+}
+
+// HTTP is the HTTP face of an Admin, under /v1/admin/. Its answers are the structs of this package as JSON; errors are problem
+// documents (RFC 9457). It is safe for concurrent use.
+type HTTP struct {
+	cfg   HTTPConfig
+	token [sha256.Size]byte
+	mux   *http.ServeMux
+	wrong limiter
+}
+
+var _ http.Handler = (*HTTP)(nil)
+
+// NewHTTP returns the handler.
+func NewHTTP(cfg HTTPConfig) *HTTP {
+	if cfg.Time <= 0 {
+		cfg.Time = 20 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &HTTP{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token)), mux: http.NewServeMux()}
+	for pattern, fn := range map[string]func(context.Context, *http.Request) (any, error){
+		"GET /v1/admin/clients":                h.clients,
+		"GET /v1/admin/clients/{id}":           h.client,
+		"DELETE /v1/admin/clients/{id}":        h.kick,
+		"GET /v1/admin/filters":                h.filters,
+		"GET /v1/admin/subscribers":            h.subscribers,
+		"GET /v1/admin/topics":                 h.topics,
+		"GET /v1/admin/instances":              h.instances,
+		"GET /v1/admin/retained":               h.retained,
+		"GET /v1/admin/retained/{topic...}":    h.retainedGet,
+		"DELETE /v1/admin/retained/{topic...}": h.retainedDelete,
+	} {
+		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, fn) })
+	}
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		web.Refuse(http.StatusNotFound, "there is no such thing under /v1/admin, or not with this method").Write(w)
+	})
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := h.allowed(r); err != nil {
+		var p *web.Problem
+		if errors.As(err, &p) && p.Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="lmqgate admin"`)
+		}
+		web.Fail(w, err)
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// allowed lets in who has the token, in a time that tells nothing of it.
+func (h *HTTP) allowed(r *http.Request) error {
+	if h.cfg.Token == "" {
+		if !byAddress(r.Host) {
+			return web.Refuse(http.StatusForbidden, "without ADMIN_TOKEN only by an address of this machine, such as 127.0.0.1")
+		}
+		return nil
+	}
+	scheme, said, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(strings.TrimSpace(said)))
+	if subtle.ConstantTimeCompare(sum[:], h.token[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
+		return nil
+	}
+	if said != "" {
+		if h.wrong.over() {
+			return web.Later(http.StatusTooManyRequests, 10, "too many wrong tokens, try again later")
+		}
+		h.wrong.count()
+		h.cfg.Logger.Warn("admin: wrong token", "address", h.caller(r))
+	}
+	return web.Refuse(http.StatusUnauthorized, "say Authorization: Bearer with the token that the gateway has in ADMIN_TOKEN")
+}
+
+// byAddress reports whether a Host header names a loopback address: the page of another site, whose name may lead here, has that
+// name in it.
+func byAddress(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (h *HTTP) caller(r *http.Request) string {
+	if h.cfg.Address != nil {
+		return h.cfg.Address(r).String()
+	}
+	return r.RemoteAddr
+}
+
+func (h *HTTP) answer(w http.ResponseWriter, r *http.Request, fn func(context.Context, *http.Request) (any, error)) {
+	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.Time)
+	defer cancel()
+	body, err := fn(ctx, r)
+	if r.Method != http.MethodGet {
+		h.cfg.Logger.Info("admin", "method", r.Method, "path", r.URL.EscapedPath(), "query", r.URL.RawQuery, "address", h.caller(r), "error", err)
+	}
+	if err != nil {
+		web.Fail(w, h.problem(err))
+		return
+	}
+	web.OK(w, body)
+}
+
+// problem is what the caller is told.
+func (h *HTTP) problem(err error) error {
+	var p *web.Problem
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, ErrNoClient):
+		return web.Refuse(http.StatusNotFound, "no such client: neither a connection nor a session")
+	case errors.Is(err, retain.ErrNotFound):
+		return web.Refuse(http.StatusNotFound, "this topic has no retained message")
+	case errors.Is(err, ErrUnconfirmed):
+		return web.Later(http.StatusGatewayTimeout, 5, "the client is still connected: its instance does not answer")
+	case errors.Is(err, ErrCursor):
+		return web.Refuse(http.StatusBadRequest, "%v", err)
+	}
+	h.cfg.Logger.Warn("admin: a request failed", "error", err)
+	return web.Later(http.StatusServiceUnavailable, 5, "the session store does not answer, try again")
+}
+
+// query reads parameters that are known, each at most once.
+func query(r *http.Request, known ...string) (map[string]string, int, error) {
+	out, limit := make(map[string]string), 0
+next:
+	for name, values := range r.URL.Query() {
+		if len(values) > 1 {
+			return nil, 0, web.Refuse(http.StatusBadRequest, "%.50q is given more than once", name)
+		}
+		if name == "limit" {
+			n, err := strconv.Atoi(values[0])
+			if err != nil || n < 1 || n > MaxPage {
+				return nil, 0, web.Refuse(http.StatusBadRequest, "limit is a number from 1 to %d", MaxPage)
+			}
+			limit = n
+			continue
+		}
+		for _, k := range known {
+			if name == k {
+				out[name] = values[0]
+				continue next
+			}
+		}
+		return nil, 0, web.Refuse(http.StatusBadRequest, "unknown parameter %.50q; there are %s", name, strings.Join(append(known, "limit"), ", "))
+	}
+	return out, limit, nil
+}
+
+// rest is what stands behind a prefix of the path, as it was written: topics may have empty levels.
+func rest(r *http.Request, prefix string) (string, error) {
+	name, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), prefix))
+	if err != nil || topic.ValidName(name) != nil {
+		return "", web.Refuse(http.StatusBadRequest, "the path ends with no topic name")
+	}
+	return name, nil
+}
