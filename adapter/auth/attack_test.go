@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -142,5 +143,24 @@ func TestOddUserNames(t *testing.T) {
 	c := &x509.Certificate{Subject: pkix.Name{CommonName: "ann\xff"}}
 	if _, err := (MTLS{"cn"}).Verify(t.Context(), &access.Login{Certificate: []*x509.Certificate{c}}); !errors.Is(err, access.ErrDenied) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestNoRightsGiven: an empty list of rules is one, which gives no rights; null is none, and its owner is as others are.
+func TestNoRightsGiven(t *testing.T) {
+	j := newJWT(t, JWTConfig{Secret: []byte(jwtSecret), ACLClaim: "acl"})
+	a := &asker{}
+	srv := httptest.NewServer(a)
+	defer srv.Close()
+	for given, none := range map[string]bool{`[]`: false, `{}`: false, `{"pub":[]}`: false, `null`: true} {
+		id, err := j.Verify(t.Context(), byPassword(sign(t, jose.HS256, []byte(jwtSecret), with(map[string]any{"acl": json.RawMessage(given)}))))
+		if err != nil || (id.Rules == nil) != none {
+			t.Errorf("token, %s: %#v, %v", given, id.Rules, err)
+		}
+		a.says(200, `{"result":"allow","acl":`+given+`}`)
+		id, err = NewCallback(CallbackConfig{URL: srv.URL, Client: srv.Client(), Now: jwtNow}).Verify(t.Context(), byPassword("x"))
+		if err != nil || (id.Rules == nil) != none {
+			t.Errorf("callback, %s: %#v, %v", given, id.Rules, err)
+		}
 	}
 }

@@ -88,7 +88,7 @@ func (j *JWT) accept(l *access.Login, c claims) (id access.Identity, err error) 
 			return id, badToken("its claim %s names no tenant", j.cfg.TenantClaim)
 		}
 	}
-	if raw, given := c[j.cfg.ACLClaim]; j.cfg.ACLClaim != "" && given {
+	if raw, given := c[j.cfg.ACLClaim]; j.cfg.ACLClaim != "" && given && string(raw) != "null" {
 		if id.Rules, err = access.ParseRules(raw); err != nil {
 			return id, badToken("its claim %s is no list of rules", j.cfg.ACLClaim)
 		}

@@ -50,7 +50,7 @@ type Identity struct {
 	Method   string    // which verifier accepted: MethodAnonymous, "hmac", "scram", "jwt", "http", "mtls"
 	Tenant   string    // whose topic space the client lives in; "" is the space of everybody without a tenant
 	Expires  time.Time // when the credentials end and with them the connection; zero: never
-	Rules    []Rule    // of this identity alone; they are asked before those of everybody
+	Rules    []Rule    // of this identity alone; they are asked before those of everybody; nil: none, empty: nothing allowed by them
 }
 
 // MethodAnonymous is the Method of an identity whose user name is what the client claims, and nothing more.

@@ -90,7 +90,7 @@ func parseRuleLists(text []byte) ([]Rule, error) {
 	if len(lists.Pub)+len(lists.Sub)+len(lists.All) > maxRules {
 		return nil, fmt.Errorf("more than %d rules: %w", maxRules, ErrRules)
 	}
-	var rules []Rule
+	rules := []Rule{} // not nil: who has no right at all has rules
 	for _, part := range []struct {
 		topics  []string
 		actions []Action

@@ -88,6 +88,22 @@ func TestRuleSet(t *testing.T) {
 	}
 }
 
+// TestNoRights: an identity whose list of rules is empty may nothing of its own, whatever others may by default; only one without
+// a list is as others are.
+func TestNoRights(t *testing.T) {
+	for _, everybody := range []string{`[]`, `{"sub":["news"]}`} {
+		s := &RuleSet{Everybody: rulesOf(t, everybody), Default: true}
+		for _, own := range []string{`[]`, `{}`, `{"pub":[],"sub":[]}`} {
+			if s.Allowed(Identity{Username: "ann", Method: "jwt", Rules: rulesOf(t, own)}, "c", Subscribe, "elsewhere") {
+				t.Errorf("%s beside %s allows everything", own, everybody)
+			}
+		}
+		if !s.Allowed(Identity{Username: "ann", Method: "jwt"}, "c", Subscribe, "elsewhere") {
+			t.Errorf("no rules beside %s allow nothing", everybody)
+		}
+	}
+}
+
 // FuzzRuleSet: whatever a client is called and subscribes to, it does not reach a topic that it may not subscribe to by itself.
 func FuzzRuleSet(f *testing.F) {
 	f.Add("ann", "c1", "home/+/x", "home/bob/x")
