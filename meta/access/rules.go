@@ -28,7 +28,7 @@ var ErrRules = errors.New(`rules are a JSON list of {"permission":"allow"|"deny"
 	`or {"pub":["a/#"],"sub":["a/#"],"all":["b/#"]}`)
 
 // ParseRules reads rules from JSON, in either form that ErrRules shows. The second form allows only, and retaining with it
-// where publishing is. An empty list is not nil: nothing is allowed by it.
+// where publishing is.
 func ParseRules(text []byte) ([]Rule, error) {
 	text = bytes.TrimSpace(text)
 	if len(text) > 0 && text[0] == '{' {
@@ -90,7 +90,7 @@ func parseRuleLists(text []byte) ([]Rule, error) {
 	if len(lists.Pub)+len(lists.Sub)+len(lists.All) > maxRules {
 		return nil, fmt.Errorf("more than %d rules: %w", maxRules, ErrRules)
 	}
-	rules := []Rule{}
+	rules := []Rule{} // not nil: who has no right at all has rules
 	for _, part := range []struct {
 		topics  []string
 		actions []Action

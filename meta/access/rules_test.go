@@ -12,6 +12,7 @@ func TestParseRules(t *testing.T) {
 	all := []Action{Publish, Subscribe, Retain}
 	for text, want := range map[string][]Rule{
 		`[]`: {},
+		`{}`: {}, // not nil, see RuleSet
 		`[{"permission":"allow","action":"publish","topic":"a/%u/#"},{"permission":"Deny","action":"ALL","topic":"#"}]`: {
 			{Allow: true, Actions: []Action{Publish}, Topic: "a/%u/#"}, {Actions: all, Topic: "#"},
 		},
