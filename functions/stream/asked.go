@@ -15,7 +15,9 @@ import (
 type asked struct {
 	filters  []string // sorted, so that their order makes no other stream
 	ticket   string   // which of the caller's streams of these filters
+	shown    string   // position and seal, as the caller shows them
 	from     message.Position
+	seal     *seal
 	raw      bool // payloads as they are, without JSON around them
 	lines    bool // newline-delimited JSON
 	retained bool
@@ -32,7 +34,9 @@ func (a *asked) name(c *web.Caller) string {
 }
 
 // id is how the caller can go on behind a position: in Last-Event-ID or after=.
-func (a *asked) id(p message.Position) string { return a.ticket + "." + string(p) }
+func (a *asked) id(p message.Position) string {
+	return a.ticket + "." + string(p) + "." + a.seal.of(p)
+}
 
 // Bounds of a long poll's page.
 const (
@@ -114,7 +118,7 @@ func (a *asked) resume(r *http.Request) error {
 	if !ok || len(ticket) != 12 || strings.Trim(ticket, "abcdefghijklmnopqrstuvwxyz234567") != "" || position == "" {
 		return web.Refuse(http.StatusBadRequest, "Last-Event-ID or after= is no id of a message; begin without one")
 	}
-	a.ticket, a.from = ticket, message.Position(position)
+	a.ticket, a.shown = ticket, position
 	return nil
 }
 

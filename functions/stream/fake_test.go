@@ -120,7 +120,7 @@ const patience = time.Minute
 
 func handler(t *testing.T, l *log, change ...func(*Config)) *Handler {
 	t.Helper()
-	cfg := Config{Reader: l, Guard: &web.Guard{Verifier: everybody{}}, Resume: time.Minute}
+	cfg := Config{Reader: l, Guard: &web.Guard{Verifier: everybody{}}, Resume: time.Minute, Secret: secret}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -128,6 +128,8 @@ func handler(t *testing.T, l *log, change ...func(*Config)) *Handler {
 	t.Cleanup(h.Stop)
 	return h
 }
+
+func secret(context.Context) ([]byte, error) { return []byte("of these tests"), nil }
 
 func lines(texts ...string) string { return strings.Join(texts, "\n") + "\n" }
 

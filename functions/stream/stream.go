@@ -28,8 +28,10 @@ import (
 
 // Config of a Handler.
 type Config struct {
-	Reader     message.Reader
-	Guard      *web.Guard
+	Reader message.Reader
+	Guard  *web.Guard
+	// Secret is the same for all instances and lasts: positions are sealed with it. It is asked for once.
+	Secret     func(ctx context.Context) ([]byte, error)
 	Resume     time.Duration // for which a session outlives its stream; 0: not at all
 	Heartbeat  time.Duration // silence after which a stream sends something; 0 is 15 s
 	MaxStreams int           // at once on this instance, long polls included; 0 is 10,000
@@ -45,6 +47,7 @@ type Handler struct {
 	cfg     Config
 	seats   chan struct{}
 	metrics *metrics
+	seals   seals
 	ended   context.Context // of all streams
 	end     context.CancelFunc
 }
@@ -68,7 +71,7 @@ func New(cfg Config) *Handler {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{cfg: cfg, seats: make(chan struct{}, cfg.MaxStreams)}
+	h := &Handler{cfg: cfg, seats: make(chan struct{}, cfg.MaxStreams), seals: seals{secret: cfg.Secret}}
 	h.ended, h.end = context.WithCancel(context.Background())
 	h.metrics = newMetrics(cfg.Registerer, h)
 	return h
@@ -113,6 +116,9 @@ func (h *Handler) open(ctx context.Context, r *http.Request) (message.Reading, *
 	}
 	a, err := h.parse(r)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := h.bind(ctx, a, caller); err != nil {
 		return nil, nil, err
 	}
 	reading, err := h.cfg.Reader.Open(ctx, message.ReadRequest{

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lmqgate/functions/web"
+	"lmqgate/meta/access"
 	"lmqgate/meta/message"
 )
 
@@ -90,6 +93,20 @@ func idOf(t *testing.T, event string) string {
 	return ""
 }
 
+// sealed is an id as the handler gives it to the user of a login without a name, for filters in their order.
+func sealed(position string, filters ...string) string {
+	a := &asked{ticket: "abcdefghijkl", filters: filters}
+	key, _ := secret(context.Background())
+	a.seal = newSeal(key, a.name(&web.Caller{Identity: access.Identity{Method: "test"}}))
+	return a.id(message.Position(position))
+}
+
+// unsealed is an event without the seals of its ids, and the ids.
+func unsealed(event string) (string, []string) {
+	id := regexp.MustCompile(`[a-z2-7]{12}\.[0-9]+\.[A-Za-z0-9_-]{16}`)
+	return id.ReplaceAllStringFunc(event, func(s string) string { return s[:strings.LastIndexByte(s, '.')] }), id.FindAllString(event, -1)
+}
+
 func TestStream(t *testing.T) {
 	l := newLog()
 	srv := serve(t, handler(t, l))
@@ -99,13 +116,14 @@ func TestStream(t *testing.T) {
 	}
 	first := a.event()
 	ticket, position, _ := strings.Cut(idOf(t, first), ".")
-	if !strings.HasPrefix(first, "retry: ") || position != "0" {
+	if !strings.HasPrefix(first, "retry: ") || !strings.HasPrefix(position, "0.") {
 		t.Errorf("begins with %q", first)
 	}
 	l.publish("a/1", "one")
 	l.publish("b", "\xff")
-	if got, want := a.event(), lines("id: "+ticket+".1",
-		`data: {"id":"`+ticket+`.1","topic":"a/1","payload":"one","encoding":"plain","qos":1,"message_id":"K0","time":"1970-01-01T00:00:00.001Z"}`); got != want {
+	got, ids := unsealed(a.event())
+	if want := lines("id: "+ticket+".1",
+		`data: {"id":"`+ticket+`.1","topic":"a/1","payload":"one","encoding":"plain","qos":1,"message_id":"K0","time":"1970-01-01T00:00:00.001Z"}`); got != want || len(ids) != 2 || ids[0] != ids[1] {
 		t.Errorf("%s", cmp.Diff(want, got))
 	}
 	if got := a.event(); !strings.Contains(got, `"payload":"/w==","encoding":"base64"`) {
@@ -113,11 +131,11 @@ func TestStream(t *testing.T) {
 	}
 	_ = a.resp.Body.Close()
 
-	again := get(t, srv, "/v1/stream?filter=b&filter=a/%23", "Last-Event-ID", ticket+".1")
-	if first := again.event(); idOf(t, first) != ticket+".1" {
+	again := get(t, srv, "/v1/stream?filter=b&filter=a/%23", "Last-Event-ID", ids[0])
+	if first := again.event(); idOf(t, first) != ids[0] {
 		t.Errorf("goes on with %q", first)
 	}
-	if got := again.event(); idOf(t, got) != ticket+".2" {
+	if got := again.event(); !strings.HasPrefix(idOf(t, got), ticket+".2.") {
 		t.Errorf("%q", got)
 	}
 	l.mu.Lock()
@@ -132,10 +150,11 @@ func TestStreamsAreApart(t *testing.T) {
 	l := newLog()
 	srv := serve(t, handler(t, l))
 	names := map[string]string{}
+	stolen := sealed("0", "a") // of ann below, were she nobody
 	for _, c := range []struct{ user, client, filters string }{
 		{"ann", "", "filter=a"}, {"bob", "", "filter=a"}, {"ann", "c", "filter=a"}, {"ann", "", "filter=a&filter=b"}, {"ann", "", "filter=ab"}, {"", "", "filter=a"},
 	} {
-		r := httptest.NewRequest("GET", srv.URL+"/v1/messages?"+c.filters+"&after=abcdefghijkl.0", nil)
+		r := httptest.NewRequest("GET", srv.URL+"/v1/messages?"+c.filters, nil)
 		r.SetBasicAuth(c.user, "x")
 		r.Header.Set("X-Mqtt-Client-Id", c.client)
 		r.RequestURI = ""
@@ -145,6 +164,14 @@ func TestStreamsAreApart(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		name := l.opened[len(l.opened)-1].Name
+		name = name[:strings.LastIndexByte(name, '/')]
+		r.URL.RawQuery += "&after=" + stolen
+		before := len(l.opened)
+		resp, err = srv.Client().Do(r)
+		if own := c.user+c.client == "" && c.filters == "filter=a"; err != nil || (resp.StatusCode == 200) != own || (len(l.opened) > before) != own {
+			t.Errorf("%v goes on with a stream of another caller: %v, %v", c, resp, err)
+		}
+		_ = resp.Body.Close()
 		if other, taken := names[name]; taken {
 			t.Errorf("%v reads the session of %s", c, other)
 		}
@@ -182,7 +209,7 @@ func TestStreamRaw(t *testing.T) {
 	for i, want := range []string{
 		lines("id: "+ticket+".1", "data: one", "data: two", "data: "), lines("id: "+ticket+".2", "event: base64", "data: /g=="), lines("id: "+ticket+".3", "data: "),
 	} {
-		if got := a.event(); got != want {
+		if got, _ := unsealed(a.event()); got != want {
 			t.Errorf("%d: %q, want %q", i, got, want)
 		}
 	}
@@ -193,7 +220,7 @@ func TestStreamTells(t *testing.T) {
 	l := newLog()
 	l.gap = true
 	l.list = []*message.Message{{Topic: "a", Payload: []byte("kept"), Retain: true}}
-	a := get(t, serve(t, handler(t, l)), "/v1/stream?filter=a&retained=true&last_event_id=abcdefghijkl.0")
+	a := get(t, serve(t, handler(t, l)), "/v1/stream?filter=a&retained=true&last_event_id="+sealed("0", "a"))
 	if a.event(); a.event() != "event: gap\ndata: the session had ended: messages may be missing\n" {
 		t.Error("no gap")
 	}
@@ -210,7 +237,8 @@ func TestStreamRefuses(t *testing.T) {
 	srv := serve(t, handler(t, l, func(c *Config) { c.MaxFilters = 2 }))
 	for path, want := range map[string]int{
 		"/v1/stream": 400, "/v1/stream?filter=a&filter=b&filter=c": 400, "/v1/stream?filter=a&format=xml": 400, "/v1/stream?filter=a&retained=perhaps": 400,
-		"/v1/stream?filter=a&last_event_id=x": 400, "/v1/stream?filter=a&last_event_id=abcdefghijkl.x": 400, "/v1/stream?filter=a&last_event_id=ABCDEFGHIJKL.0": 400,
+		"/v1/stream?filter=a&last_event_id=x": 400, "/v1/stream?filter=a&last_event_id=abcdefghijkl.x": 400, "/v1/stream?filter=a&last_event_id=ABCDEFGHIJKL.0": 400, "/v1/stream?filter=a&last_event_id=abcdefghijkl.0": 400,
+		"/v1/stream?filter=a&last_event_id=abcdefghijkl.0.AAAAAAAAAAAAAAAA": 400, "/v1/stream?filter=a&last_event_id=" + sealed("0", "b"): 400, "/v1/stream?filter=a&last_event_id=" + sealed("0%0A", "a"): 400,
 		"/v1/messages?filter=a&wait=soon": 400, "/v1/messages?filter=a&wait=-1": 400, "/v1/messages?filter=a&max=0": 400, "/v1/messages?filtre=a&filter=a": 400, "/v1/other": 404,
 	} {
 		if status, detail := get(t, srv, path).problem(); status != want || detail == "" {
@@ -317,7 +345,7 @@ func (p pipe) Flush() {}
 func TestHeartbeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLog()
-		h := New(Config{Reader: l, Guard: handlerGuard()})
+		h := New(Config{Reader: l, Guard: handlerGuard(), Secret: secret})
 		out, in := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -24,7 +25,9 @@ func (g *Gateway) openFunctions(mux *http.ServeMux, edge *web.Edge) {
 	}
 	if g.cfg.Offers("stream") {
 		g.stream = stream.New(stream.Config{
-			Reader: g.reader, Guard: g.guard(), Resume: g.cfg.StreamResume, Logger: g.log, Registerer: g.reg,
+			Reader: g.reader, Guard: g.guard(), Resume: g.cfg.StreamResume,
+			Secret: func(ctx context.Context) ([]byte, error) { return g.store.Seed(ctx, "positions") },
+			Logger: g.log, Registerer: g.reg,
 		})
 		mux.Handle("/v1/stream", edge.Wrap("stream", g.stream))
 		mux.Handle("/v1/messages", edge.Wrap("stream", g.stream))
