@@ -104,11 +104,12 @@ func (c *Conn) Resume(st *session.State, may func(filter string) bool) {
 	}
 }
 
-// cursorsOf are the places that the reader gave for a filter.
+// cursorsOf are the places that the reader gave for a filter, one of each broker: of several the first.
 func (c *Conn) cursorsOf(filter string) (list []session.Cursor) {
-	hash := session.FilterHash(filter)
+	hash, seen := session.FilterHash(filter), make(map[string]bool)
 	for _, p := range c.from {
-		if p.Hash == hash {
+		if p.Hash == hash && !seen[p.Broker] {
+			seen[p.Broker] = true
 			p.Filter = filter
 			list = append(list, p.Cursor)
 		}

@@ -25,7 +25,10 @@ type queue struct {
 
 func newQueue() *queue { return &queue{came: make(chan struct{}, 1)} }
 
-func weight(a *message.Arrival) int { return len(a.Message.Payload) + len(a.Message.Topic) + 200 }
+// weight counts the position too: with cursors of many brokers it is longer than most messages.
+func weight(a *message.Arrival) int {
+	return len(a.Message.Payload) + len(a.Message.Topic) + len(a.Position) + 200
+}
 
 // put adds a message, also beyond the bounds: the caller asks isFull before the next one.
 func (q *queue) put(a message.Arrival) {

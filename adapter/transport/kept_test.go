@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestKeptHeader: a token among the subprotocols is kept for authentication, and a cookie for the pages that may use it: the
@@ -44,5 +45,24 @@ func TestKeptHeader(t *testing.T) {
 		if got := strings.Join(kept.Values("Sec-WebSocket-Protocol"), "|"); got != "bearer.a.b.c" {
 			t.Errorf("%s: subprotocols %q", name, got)
 		}
+	}
+}
+
+// TestTokenAsSubprotocol: a browser's token comes to authentication, and is not what the connection speaks.
+func TestTokenAsSubprotocol(t *testing.T) {
+	got := make(chan http.Header, 1)
+	g := open(t, Config{ConnectTimeout: time.Hour}, func(c *Conn) {
+		c.Established()
+		got <- c.Header()
+	})
+	c, resp, err := g.try(nil, "bearer.a.b.c", "mqtt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sub := c.Subprotocol(); sub != "mqtt" || strings.Contains(strings.Join(resp.Header.Values("Sec-WebSocket-Protocol"), ","), "bearer") {
+		t.Errorf("speaks %q: %v", sub, resp.Header)
+	}
+	if h := <-got; h.Get("Sec-WebSocket-Protocol") != "bearer.a.b.c" {
+		t.Errorf("kept %v", h)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"math"
+	"strings"
 )
 
 // ErrPosition says that a text is no position as EncodePosition writes it.
@@ -83,7 +84,7 @@ func hexUpper(b []byte) string {
 
 // DecodePosition reads what EncodePosition wrote, in any order; the error is ErrPosition.
 func DecodePosition(text string) ([]Place, error) {
-	if len(text) > maxPosition {
+	if len(text) > maxPosition || strings.ContainsAny(text, "\r\n") { // which the decoder would pass over, and an event stream would not
 		return nil, ErrPosition
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

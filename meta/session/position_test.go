@@ -54,7 +54,7 @@ func TestPositionIsBounded(t *testing.T) {
 
 func TestPositionRefuses(t *testing.T) {
 	whole := EncodePosition(somePosition()[:1])
-	for _, text := range []string{"", "AA", "Ag", "AQAAAA", whole[:len(whole)-2], whole + "AA", whole + "=", "%", strings.Repeat("A", maxPosition+1)} {
+	for _, text := range []string{"", "AA", "Ag", "AQAAAA", whole[:len(whole)-2], whole + "AA", whole + "=", whole + "\n", "\ndata\n\n" + whole, whole[:4] + "\r" + whole[4:], "%", strings.Repeat("A", maxPosition+1)} {
 		if places, err := DecodePosition(text); !errors.Is(err, ErrPosition) {
 			t.Errorf("%.60q: %v, %v", text, places, err)
 		}
