@@ -28,7 +28,7 @@ var ErrRules = errors.New(`rules are a JSON list of {"permission":"allow"|"deny"
 	`or {"pub":["a/#"],"sub":["a/#"],"all":["b/#"]}`)
 
 // ParseRules reads rules from JSON, in either form that ErrRules shows. The second form allows only, and retaining with it
-// where publishing is.
+// where publishing is. An empty list is not nil: nothing is allowed by it.
 func ParseRules(text []byte) ([]Rule, error) {
 	text = bytes.TrimSpace(text)
 	if len(text) > 0 && text[0] == '{' {
