@@ -52,7 +52,7 @@ func (c *Config) checkFunctions(set map[string]string, wrong *Problems) {
 		c.Functions = nil
 	}
 	for _, name := range c.Functions {
-		wrong.must(set, "FUNCTIONS", slices.Contains([]string{"publish", "stream", "push"}, name))
+		wrong.must(set, "FUNCTIONS", slices.Contains([]string{"publish", "stream"}, name))
 	}
 	for _, origin := range c.CORSOrigins {
 		wrong.must(set, "CORS_ORIGINS", isOriginPattern(origin))

@@ -425,8 +425,8 @@ var vars = []Var{
 	},
 	{
 		Name:    "FUNCTIONS",
-		Meaning: "what HTTP callers are offered under `/v1`, comma list of `publish`, `stream` and `push`; `off` is nothing",
-		Accepts: "a comma list of publish, stream and push, or off",
+		Meaning: "what HTTP callers are offered under `/v1`, comma list of `publish` and `stream`; `off` is nothing",
+		Accepts: "a comma list of publish and stream, or off",
 	},
 	{
 		Name: "CORS_ORIGINS", Default: "same origin",
