@@ -2,13 +2,9 @@ package admin
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,22 +17,17 @@ import (
 
 // HTTPConfig of an HTTP.
 type HTTPConfig struct {
-	Admin *Admin
-	// Token is what callers say as Authorization: Bearer. "" lets in whoever reaches this by an address of this machine, and not by a
-	// name that a web page could have chosen.
-	Token   string
-	Address func(r *http.Request) netip.Addr // of the caller, for the log; nil: that of the connection
-	Time    time.Duration                    // of one request; 0 is 20 s
-	Logger  *slog.Logger                     // has a line for each change; nil: nothing is logged
+	Admin    *Admin
+	Operator *web.Operator // who may call
+	Time     time.Duration // of one request; 0 is 20 s
+	Logger   *slog.Logger  // has a line for each change; nil: nothing is logged
 }
 
 // HTTP is the HTTP face of an Admin, under /v1/admin/. Its answers are the structs of this package as JSON; errors are problem
 // documents (RFC 9457). It is safe for concurrent use.
 type HTTP struct {
-	cfg   HTTPConfig
-	token [sha256.Size]byte
-	mux   *http.ServeMux
-	wrong limiter
+	cfg HTTPConfig
+	mux *http.ServeMux
 }
 
 var _ http.Handler = (*HTTP)(nil)
@@ -49,7 +40,7 @@ func NewHTTP(cfg HTTPConfig) *HTTP {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &HTTP{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token)), mux: http.NewServeMux()}
+	h := &HTTP{cfg: cfg, mux: http.NewServeMux()}
 	for pattern, fn := range map[string]func(context.Context, *http.Request) (any, error){
 		"GET /v1/admin/clients":                h.clients,
 		"GET /v1/admin/clients/{id}":           h.client,
@@ -72,55 +63,10 @@ func NewHTTP(cfg HTTPConfig) *HTTP {
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := h.allowed(r); err != nil {
-		var p *web.Problem
-		if errors.As(err, &p) && p.Status == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="lmqgate admin"`)
-		}
-		web.Fail(w, err)
+	if !h.cfg.Operator.Admits(w, r) {
 		return
 	}
 	h.mux.ServeHTTP(w, r)
-}
-
-// allowed lets in who has the token, in a time that tells nothing of it.
-func (h *HTTP) allowed(r *http.Request) error {
-	if h.cfg.Token == "" {
-		if !byAddress(r.Host) {
-			return web.Refuse(http.StatusForbidden, "without ADMIN_TOKEN only by an address of this machine, such as 127.0.0.1")
-		}
-		return nil
-	}
-	scheme, said, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(strings.TrimSpace(said)))
-	if subtle.ConstantTimeCompare(sum[:], h.token[:]) == 1 && strings.EqualFold(scheme, "Bearer") {
-		return nil
-	}
-	if said != "" {
-		if h.wrong.over() {
-			return web.Later(http.StatusTooManyRequests, 10, "too many wrong tokens, try again later")
-		}
-		h.wrong.count()
-		h.cfg.Logger.Warn("admin: wrong token", "address", h.caller(r))
-	}
-	return web.Refuse(http.StatusUnauthorized, "say Authorization: Bearer with the token that the gateway has in ADMIN_TOKEN")
-}
-
-// byAddress reports whether a Host header names a loopback address: the page of another site, whose name may lead here, has that
-// name in it.
-func byAddress(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func (h *HTTP) caller(r *http.Request) string {
-	if h.cfg.Address != nil {
-		return h.cfg.Address(r).String()
-	}
-	return r.RemoteAddr
 }
 
 func (h *HTTP) answer(w http.ResponseWriter, r *http.Request, fn func(context.Context, *http.Request) (any, error)) {
@@ -128,7 +74,7 @@ func (h *HTTP) answer(w http.ResponseWriter, r *http.Request, fn func(context.Co
 	defer cancel()
 	body, err := fn(ctx, r)
 	if r.Method != http.MethodGet {
-		h.cfg.Logger.Info("admin", "method", r.Method, "path", r.URL.EscapedPath(), "query", r.URL.RawQuery, "address", h.caller(r), "error", err)
+		h.cfg.Logger.Info("admin", "method", r.Method, "path", r.URL.EscapedPath(), "query", r.URL.RawQuery, "address", h.cfg.Operator.Caller(r), "error", err)
 	}
 	if err != nil {
 		web.Fail(w, h.problem(err))

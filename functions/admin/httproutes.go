@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"sync"
-	"time"
 
 	"lmqgate/functions/web"
 	"lmqgate/meta/topic"
@@ -108,33 +106,4 @@ func (h *HTTP) retainedDelete(ctx context.Context, r *http.Request) (any, error)
 		return nil, err
 	}
 	return h.cfg.Admin.RetainedDelete(ctx, name)
-}
-
-// limiter counts wrong tokens of everybody: twenty at once, and one every two seconds, so that the log stays readable.
-type limiter struct {
-	mu sync.Mutex // protects the fields below
-	n  float64
-	at time.Time
-}
-
-const (
-	mostWrong  = 20
-	wrongEvery = 2 * time.Second
-)
-
-// left is the count by now. Called under l.mu.
-func (l *limiter) left() float64 {
-	return max(0, l.n-float64(time.Since(l.at))/float64(wrongEvery))
-}
-
-func (l *limiter) over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.left() > mostWrong-1
-}
-
-func (l *limiter) count() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.n, l.at = l.left()+1, time.Now()
 }

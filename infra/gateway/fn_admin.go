@@ -6,6 +6,7 @@ import (
 
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/functions/admin"
+	"lmqgate/functions/web"
 	"lmqgate/meta/topic"
 )
 
@@ -15,7 +16,12 @@ func (g *Gateway) openAdmin() http.Handler {
 		Sessions: g.store, Filters: g.store, Retained: g.retained, Status: g.store.Status(), Log: adminLog{g.rocket}, Name: "admin-" + g.id,
 		RocketMQTopic: func(name string) string { return topic.RocketMQTopic(name, g.cfg.FallbackTopic, g.firstAllowed()) },
 	})
-	return admin.NewHTTP(admin.HTTPConfig{Admin: a, Token: g.cfg.AdminToken.Reveal(), Address: g.transport.ClientAddr, Logger: g.log})
+	return admin.NewHTTP(admin.HTTPConfig{Admin: a, Operator: g.operator(), Logger: g.log})
+}
+
+// operator lets in who has ADMIN_TOKEN.
+func (g *Gateway) operator() *web.Operator {
+	return web.NewOperator(web.OperatorConfig{Token: g.cfg.AdminToken.Reveal(), Address: g.transport.ClientAddr, Logger: g.log})
 }
 
 // firstAllowed tells which first levels have RocketMQ topics of their own; nil: all that can.

@@ -48,6 +48,7 @@ func (l *Login) LogValue() slog.Value {
 type Identity struct {
 	Username string
 	Method   string    // which verifier accepted: MethodAnonymous, "hmac", "scram", "jwt", "http", "mtls"
+	Operator bool      // an operator said what is read: any filter; never of a client
 	Tenant   string    // whose topic space the client lives in; "" is the space of everybody without a tenant
 	Expires  time.Time // when the credentials end and with them the connection; zero: never
 	Rules    []Rule    // of this identity alone; they are asked before those of everybody; nil: none, empty: nothing allowed by them

@@ -105,7 +105,7 @@ var writeSource string
 
 // scripts are all of them.
 type scripts struct {
-	finished, groupBegun, groupJoin, groupRenew, idem, lease script
+	finished, groupBegun, groupJoin, groupRenew, idem, lease, push script
 
 	retainCount, retainRead, retainSet, retainWalk, statusAll, statusReport script
 
@@ -118,6 +118,7 @@ func loadScripts() *scripts {
 		finished:   newScript("finished", finishedSource),
 		idem:       newScript("idem", idemSource),
 		lease:      newScript("lease", leaseSource),
+		push:       newScript("push", pushSource),
 		groupBegun: newScript("group_begun", groupBegunSource), groupJoin: newScript("group_join", groupJoinSource),
 		groupRenew:  newScript("group_renew", groupRenewSource),
 		retainCount: newScript("retain_count", retainCountSource), retainRead: newScript("retain_read", retainReadSource),
@@ -141,7 +142,7 @@ func loadScripts() *scripts {
 // all lists them, for the metrics to call them by name.
 func (s *scripts) all() []script {
 	return []script{
-		s.finished, s.groupBegun, s.groupJoin, s.groupRenew, s.idem, s.lease,
+		s.finished, s.groupBegun, s.groupJoin, s.groupRenew, s.idem, s.lease, s.push,
 		s.retainCount, s.retainRead, s.retainSet, s.retainWalk, s.statusAll, s.statusReport,
 		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
 		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
