@@ -103,7 +103,7 @@ func (c *client) bye(code packet.ReasonCode, why string) {
 		c.srv.refuses(why)
 	}
 	c.log(level, "connection refused", "code", code.String(), "reason", why, "user", c.user,
-		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
+		"address", addressOf(c.conn), "transport", c.conn.Kind())
 	c.Close(code)
 }
 

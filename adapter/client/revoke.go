@@ -89,4 +89,5 @@ func (c *client) recheck() {
 		}
 		c.filters.remove(gone[i])
 	}
+	c.unsubscribed(gone)
 }
