@@ -18,7 +18,7 @@ const mostBehalf = 16
 type behalf struct {
 	stop atomic.Pointer[context.CancelFunc] // of what is under way
 
-	mu    sync.Mutex // held while the subscriptions are being changed, by whomever; protects client.filters and the fields below
+	mu    sync.Mutex // held while the subscriptions are being changed, by whomever; protects client.filters, about.login after CONNECT and the fields below
 	over  bool       // the connection has ended
 	given *grants    // nil: operators did nothing
 }
@@ -114,6 +114,7 @@ func (c *client) grant(ctx context.Context, sub session.Subscription) packet.Rea
 	}
 	c.filters.add(sub.Filter)
 	c.behalf.given.filters.add(sub.Filter)
+	c.subscribed([]string{sub.Filter})
 	c.delivery.Retained()
 	return code
 }
@@ -121,9 +122,13 @@ func (c *client) grant(ctx context.Context, sub session.Subscription) packet.Rea
 // ungrant ends a subscription, whoever made it. Called under behalf.mu.
 func (c *client) ungrant(ctx context.Context, sub session.Subscription) packet.ReasonCode {
 	code := c.delivery.Unsubscribe(ctx, []string{sub.Filter})[0]
-	if !code.Failed() {
-		c.drop(sub.Filter)
+	if code.Failed() {
+		return code
 	}
+	if c.filters.has(sub.Filter) {
+		c.unsubscribed([]string{sub.Filter})
+	}
+	c.drop(sub.Filter)
 	return code
 }
 

@@ -287,7 +287,9 @@ func TestExpiryAtDisconnect(t *testing.T) {
 func TestPrevious(t *testing.T) {
 	run(t, Config{}, func(t *testing.T, r *rig) {
 		var told []string
-		r.store.words = func(instance string, w session.Word) { told = append(told, fmt.Sprint(instance, w.Kind, w.ClientID, w.Epoch)) }
+		r.store.words = func(instance string, w session.Word) {
+			told = append(told, fmt.Sprint(instance, w.Kind, w.ClientID, w.Epoch))
+		}
 		_, err := r.store.Attach(t.Context(), session.AttachRequest{ClientID: "c", Instance: "i2", Expiry: time.Hour})
 		if err != nil {
 			t.Fatal(err)

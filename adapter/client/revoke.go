@@ -91,4 +91,5 @@ func (c *client) recheck() {
 		}
 		c.drop(gone[i])
 	}
+	c.unsubscribed(gone)
 }

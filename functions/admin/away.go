@@ -22,7 +22,7 @@ func (a *Admin) subscribeAway(ctx context.Context, st *session.State, sub sessio
 		return err
 	}
 	sub.Retained = sub.RetainHandling == 0 || sub.RetainHandling == 1 && old == nil // [MQTT-3.3.1-9..11]
-	if old != nil {                                                                // it keeps its place and is held [MQTT-3.8.4-3]
+	if old != nil {                                                                 // it keeps its place and is held [MQTT-3.8.4-3]
 		sub.Seq, sub.SinceMillis, sub.HoldEpoch, sub.HoldSeq = old.Seq, old.SinceMillis, old.HoldEpoch, old.HoldSeq
 		if !sub.Retained {
 			sub.Retained, sub.RetainedAt = old.Retained, old.RetainedAt
