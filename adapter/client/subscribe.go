@@ -17,6 +17,8 @@ const maxLevels = 128
 // subscribe handles SUBSCRIBE. It blocks the reading goroutine until the promise behind SUBACK is made, so that what the
 // client sends next comes after it.
 func (c *client) subscribe(p *packet.Subscribe) error {
+	c.behalf.mu.Lock()
+	defer c.behalf.mu.Unlock()
 	ack := &packet.Suback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}
 	asks := make([]session.Subscription, 0, len(p.Filters))
 	places := make([]int, 0, len(p.Filters))
@@ -105,6 +107,8 @@ func failure(code packet.ReasonCode) string {
 
 // unsubscribe handles UNSUBSCRIBE. Before 5.0 a failure has no code, so the connection ends instead.
 func (c *client) unsubscribe(p *packet.Unsubscribe) error {
+	c.behalf.mu.Lock()
+	defer c.behalf.mu.Unlock()
 	ack := &packet.Unsuback{PacketID: p.PacketID}
 	c.during(func(ctx context.Context) { ack.Codes = c.delivery.Unsubscribe(ctx, p.Filters) })
 	var gone []string
@@ -115,7 +119,7 @@ func (c *client) unsubscribe(p *packet.Unsubscribe) error {
 			if c.filters.has(p.Filters[i]) {
 				gone = append(gone, p.Filters[i])
 			}
-			c.filters.remove(p.Filters[i])
+			c.drop(p.Filters[i])
 		case c.version != packet.V5:
 			return reject(packet.ServerBusy, "unsubscribing failed")
 		default:
