@@ -77,7 +77,7 @@ func viewOf(t *push.Target, st *push.State) View {
 }
 
 const (
-	mostSpec    = 64 << 10 // bytes of a body
+	mostSpec    = 16 << 10 // bytes of a body
 	requestTime = 25 * time.Second
 	standsTime  = 10 * time.Second // for another instance to begin
 	standsEvery = 100 * time.Millisecond

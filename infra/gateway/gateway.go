@@ -149,6 +149,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.log.Warn(w)
 	}
+	g.examineEnvironment()
 	g.limitMemory()
 	if err := g.bind(); err != nil {
 		return err
