@@ -24,6 +24,7 @@ func (g *Gateway) mux() http.Handler {
 		mux.Handle("/v1/tick", g.edge.Wrap("tick", h))
 	}
 	g.openFunctions(mux, g.edge)
+	g.openConsole(mux, g.edge)
 	if g.cfg.Admin && g.cfg.AdminAddr == "" { // not behind the edge: no page of another origin has business there
 		mux.Handle("/v1/admin/", g.openAdmin())
 	}
