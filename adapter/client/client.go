@@ -50,10 +50,11 @@ type client struct {
 	delivery Delivery
 	about    *about   // nil where nobody asks
 	account  *account // the user's; nil: no limits of a user apply
+	behalf   behalf
 
 	// The reading goroutine's.
 	in      atomic.Pointer[inbound] // made by the first packet that needs it; others may look
-	filters filterSet
+	filters filterSet               // changed under behalf.mu
 	goodbye *packet.Disconnect
 	taken   uint64 // PUBLISHes that were handled
 

@@ -58,6 +58,7 @@ func (c *client) interrupt() {
 	if stop := c.stop.Load(); stop != nil {
 		(*stop)()
 	}
+	c.behalf.halt()
 	if in := c.in.Load(); in != nil {
 		in.wake()
 	}

@@ -103,7 +103,7 @@ func (c *client) bye(code packet.ReasonCode, why string) {
 		c.srv.refuses(why)
 	}
 	c.log(level, "connection refused", "code", code.String(), "reason", why, "user", c.user,
-		"address", c.conn.RemoteIP().String(), "transport", c.conn.Kind())
+		"address", addressOf(c.conn), "transport", c.conn.Kind())
 	c.Close(code)
 }
 
@@ -227,8 +227,10 @@ func (c *client) begin(p *packet.Connect, st session.State) (attach func(Link) D
 
 // attach starts serving the session.
 func (c *client) attach(attach func(Link) Delivery, st session.State) {
+	c.behalf.mu.Lock() // operators wait until it is known that the client came
+	defer c.behalf.mu.Unlock()
 	c.restore(st)
-	c.filters = filtersOf(st.Subscriptions)
+	c.filters, c.behalf.given = filtersOf(st.Subscriptions), givenIn(st.Subscriptions)
 	c.writer.Add((*source)(c))
 	c.delivery = attach(c)
 	c.attached.Store(true)

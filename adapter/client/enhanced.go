@@ -155,7 +155,9 @@ func (c *client) reauthenticate(p *packet.Auth) error {
 	}
 	a.running = nil
 	a.due.Store(0)
+	c.behalf.mu.Lock() // who looks at it for an operator is another goroutine
 	c.about.login = *id
+	c.behalf.mu.Unlock()
 	c.expires.Store(c.until(*id))
 	c.recheck()
 	c.Send(&packet.Auth{Method: a.method, Data: reply})

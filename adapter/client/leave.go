@@ -36,6 +36,7 @@ func (c *client) leave(err error) {
 	default:
 		c.Close(packet.Success) // the stream broke, or it was closed from this side
 	}
+	c.behalf.end()
 	c.expire()
 	c.settle()
 	if in := c.in.Load(); in != nil {

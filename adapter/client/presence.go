@@ -16,6 +16,9 @@ type Presence interface {
 	// Offline tells why: the code that the client said goodbye with, the one that this side closed with, or
 	// packet.UnspecifiedError for a stream that broke.
 	Offline(p Present, code packet.ReasonCode)
+	// Subscribed tells of filters that were granted, again or anew, Unsubscribed of those that were given up or taken away.
+	Subscribed(p Present, filters []string)
+	Unsubscribed(p Present, filters []string)
 }
 
 // Present is one accepted connection.
@@ -50,6 +53,20 @@ func (c *client) online() {
 func (c *client) offline() {
 	if pres := c.srv.deps.Presence; pres != nil {
 		pres.Offline(c.present(), c.reason())
+	}
+}
+
+// subscribed tells of filters that were granted.
+func (c *client) subscribed(filters []string) {
+	if pres := c.srv.deps.Presence; pres != nil && len(filters) > 0 {
+		pres.Subscribed(c.present(), filters)
+	}
+}
+
+// unsubscribed tells of filters that the client no longer has.
+func (c *client) unsubscribed(filters []string) {
+	if pres := c.srv.deps.Presence; pres != nil && len(filters) > 0 {
+		pres.Unsubscribed(c.present(), filters)
 	}
 }
 

@@ -23,6 +23,14 @@ func (g *guests) Offline(p Present, code packet.ReasonCode) {
 	g.note(p, fmt.Sprintf("-%s%d %02x", p.ClientID, p.Epoch, byte(code)))
 }
 
+func (g *guests) Subscribed(p Present, filters []string) {
+	g.note(p, fmt.Sprint("s", p.ClientID, filters))
+}
+
+func (g *guests) Unsubscribed(p Present, filters []string) {
+	g.note(p, fmt.Sprint("u", p.ClientID, filters))
+}
+
 func (g *guests) note(p Present, what string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -287,13 +287,15 @@ func TestExpiryAtDisconnect(t *testing.T) {
 func TestPrevious(t *testing.T) {
 	run(t, Config{}, func(t *testing.T, r *rig) {
 		var told []string
-		r.store.words = func(instance string, w session.Word) { told = append(told, fmt.Sprint(instance, w)) }
+		r.store.words = func(instance string, w session.Word) {
+			told = append(told, fmt.Sprint(instance, w.Kind, w.ClientID, w.Epoch))
+		}
 		_, err := r.store.Attach(t.Context(), session.AttachRequest{ClientID: "c", Instance: "i2", Expiry: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.dial(v5, false, nil).send(connect(v5, "c", lasting)).want("CONNACK 00 present")
-		equal(t, "told", told, []string{"i2{lost c 1}"})
+		equal(t, "told", told, []string{"i2lostc1"})
 	})
 }
 

@@ -28,7 +28,7 @@ func (c *client) revoke(st *session.State) {
 	}
 	var gone []session.Subscription
 	st.Subscriptions = slices.DeleteFunc(st.Subscriptions, func(s session.Subscription) bool {
-		if c.mayHave(s.Filter) {
+		if s.Granted || c.mayHave(s.Filter) {
 			return false
 		}
 		gone = append(gone, s)
@@ -70,9 +70,11 @@ func (c *client) recheck() {
 	if c.srv.deps.Access == nil {
 		return
 	}
+	c.behalf.mu.Lock()
+	defer c.behalf.mu.Unlock()
 	var gone []string
 	for _, f := range c.filters {
-		if !c.mayHave(f) {
+		if !c.behalf.given.has(f) && !c.mayHave(f) {
 			gone = append(gone, f)
 		}
 	}
@@ -87,6 +89,7 @@ func (c *client) recheck() {
 			c.Close(packet.NotAuthorized)
 			return
 		}
-		c.filters.remove(gone[i])
+		c.drop(gone[i])
 	}
+	c.unsubscribed(gone)
 }

@@ -55,6 +55,8 @@ type Server struct {
 	accounts accounts
 	spent    meter // by all clients
 
+	behalves chan struct{} // full while mostBehalf questions of operators are being answered
+
 	draining atomic.Bool // set under mu
 
 	mu      sync.Mutex         // protects the fields below
@@ -71,7 +73,7 @@ func NewServer(deps Deps, cfg Config) *Server {
 	}
 	s := &Server{
 		deps: deps, cfg: cfg.withDefaults(), clients: map[string]*client{}, coming: map[string]arrival{}, start: time.Now(),
-		seed: maphash.MakeSeed(),
+		seed: maphash.MakeSeed(), behalves: make(chan struct{}, mostBehalf),
 	}
 	s.budget.most = int64(s.cfg.OutBytes)
 	s.metrics = newMetrics(s.cfg.Register, s)
@@ -88,6 +90,9 @@ func (s *Server) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			retrying <- struct{}{} // joins it
+			for range mostBehalf { // and those
+				s.behalves <- struct{}{}
+			}
 			return
 		case <-tick.C:
 		}
@@ -180,13 +185,17 @@ func (s *Server) Len() int {
 	return len(s.clients)
 }
 
-// Word handles a word from another instance: a client id that was taken over there, or is to be closed.
+// Word handles a word from another instance: a client id that was taken over there, or is to be closed or subscribed.
 func (s *Server) Word(w session.Word) {
+	if w.Kind == session.WordSubscribe || w.Kind == session.WordUnsubscribe {
+		s.onBehalf(w)
+		return
+	}
 	for _, c := range s.of(w.ClientID) {
 		switch w.Kind {
-		case "lost":
+		case session.WordLost:
 			c.lose(w.Epoch)
-		case "kick":
+		case session.WordKick:
 			c.Close(packet.AdministrativeAction)
 		}
 	}

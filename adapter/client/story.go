@@ -42,7 +42,7 @@ func (c *client) came(p *packet.Connect, st session.State, began int64) {
 	took := time.Duration(c.since - began)
 	m.connect.Observe(took.Seconds())
 	args := []any{
-		"user", c.user, "address", c.conn.RemoteIP().String(), "transport", c.conn.Kind(), "version", c.version.String(),
+		"user", c.user, "address", addressOf(c.conn), "transport", c.conn.Kind(), "version", c.version.String(),
 		"session", found, "clean", p.CleanStart, "expiry", c.expiry, "subscriptions", len(st.Subscriptions), "took", took,
 	}
 	if id := c.trace(p, packet.Success, st.Present, began); id != "" {
@@ -68,7 +68,7 @@ func (c *client) went(err error) {
 	sent := c.out.sent
 	c.out.mu.Unlock()
 	args := []any{
-		"user", c.user, "address", c.conn.RemoteIP().String(), "by", side, "code", code.String(),
+		"user", c.user, "address", addressOf(c.conn), "by", side, "code", code.String(),
 		"duration", time.Duration(c.srv.now() - c.since), "messages_in", c.taken, "messages_out", sent,
 	}
 	if err != nil && side != "client" && !errors.Is(err, errClosing) {
@@ -117,4 +117,12 @@ func (c *client) packet(msg string, p packet.Packet, args ...any) {
 		args = append(args, "code", p.Code.String(), "session_present", p.SessionPresent)
 	}
 	c.log(slog.LevelDebug, msg, args...)
+}
+
+// addressOf is the client's address for the log; "" of a reader of this gateway's own.
+func addressOf(c Conn) string {
+	if at := c.RemoteIP(); at.IsValid() {
+		return at.String()
+	}
+	return ""
 }

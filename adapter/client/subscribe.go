@@ -17,6 +17,8 @@ const maxLevels = 128
 // subscribe handles SUBSCRIBE. It blocks the reading goroutine until the promise behind SUBACK is made, so that what the
 // client sends next comes after it.
 func (c *client) subscribe(p *packet.Subscribe) error {
+	c.behalf.mu.Lock()
+	defer c.behalf.mu.Unlock()
 	ack := &packet.Suback{PacketID: p.PacketID, Codes: make([]packet.ReasonCode, len(p.Filters))}
 	asks := make([]session.Subscription, 0, len(p.Filters))
 	places := make([]int, 0, len(p.Filters))
@@ -33,6 +35,7 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 			RetainHandling: f.RetainHandling, ID: p.SubscriptionID,
 		})
 	}
+	var granted []string
 	if len(asks) > 0 {
 		c.during(func(ctx context.Context) {
 			for i, code := range c.delivery.Subscribe(ctx, asks) {
@@ -41,11 +44,13 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 					c.explain(&ack.Reason, places[i], failure(code))
 				} else {
 					c.filters.add(asks[i].Filter)
+					granted = append(granted, asks[i].Filter)
 				}
 			}
 		})
 	}
 	c.Send(ack) // [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-6], [MQTT-3.9.3-1]
+	c.subscribed(granted)
 	if len(asks) > 0 {
 		c.delivery.Retained()
 	}
@@ -102,12 +107,19 @@ func failure(code packet.ReasonCode) string {
 
 // unsubscribe handles UNSUBSCRIBE. Before 5.0 a failure has no code, so the connection ends instead.
 func (c *client) unsubscribe(p *packet.Unsubscribe) error {
+	c.behalf.mu.Lock()
+	defer c.behalf.mu.Unlock()
 	ack := &packet.Unsuback{PacketID: p.PacketID}
 	c.during(func(ctx context.Context) { ack.Codes = c.delivery.Unsubscribe(ctx, p.Filters) })
+	var gone []string
+	defer func() { c.unsubscribed(gone) }()
 	for i, code := range ack.Codes {
 		switch {
 		case !code.Failed():
-			c.filters.remove(p.Filters[i])
+			if c.filters.has(p.Filters[i]) {
+				gone = append(gone, p.Filters[i])
+			}
+			c.drop(p.Filters[i])
 		case c.version != packet.V5:
 			return reject(packet.ServerBusy, "unsubscribing failed")
 		default:

@@ -99,7 +99,7 @@ func (s *Session) arrive(c *cursor, p plan, f found) {
 		return
 	}
 	if f.lost > 0 {
-		s.hub.metrics.expired.Add(float64(f.lost))
+		s.hub.dropped(s.hub.metrics.expired, s.clientID, "log_expired", "", int(f.lost))
 		s.hub.cfg.Logger.Warn("messages are no longer in the log, going on at the first that is", "client_id", s.clientID,
 			"lmq", c.sub.lmq, "broker", c.broker, "messages", f.lost, "offset", f.next)
 	}

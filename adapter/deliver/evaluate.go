@@ -91,7 +91,7 @@ func (s *Session) wants(sub *subscription, e *Entry) bool {
 	case sub.NoLocal && m.Publisher == s.clientID && m.Publisher != "": // [MQTT-3.8.3-3]
 		return false
 	case m.Properties.HasExpiry && m.Expired(s.hub.cfg.Now()): // [MQTT-3.3.2-5]
-		s.hub.metrics.tooOld.Inc()
+		s.hub.dropped(s.hub.metrics.tooOld, s.clientID, "expired", m.Topic, 1)
 		return false
 	}
 	return true

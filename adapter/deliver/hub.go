@@ -33,6 +33,9 @@ type Config struct {
 	Logger       *slog.Logger
 	Register     prometheus.Registerer
 	Now          func() time.Time
+	// Dropped, when not nil, is told of messages that a client was not sent, with the cause as in the metric of the same name and
+	// the topic of the last, where they are known. It must not block and not call back.
+	Dropped func(clientID, cause, topic string, n int)
 }
 
 func (c Config) withDefaults() Config {
@@ -92,6 +95,14 @@ type Hub struct {
 	shares   map[string]*share        // by whole filter
 	catching map[string]chan struct{} // by broker: a place per catching-up pull
 	silent   map[string]time.Time     // when brokers did not say where queues end, or were asked again since
+}
+
+// dropped counts messages that a client was not sent.
+func (h *Hub) dropped(count prometheus.Counter, clientID, cause, topic string, n int) {
+	count.Add(float64(n))
+	if h.cfg.Dropped != nil {
+		h.cfg.Dropped(clientID, cause, topic, n)
+	}
 }
 
 // NewHub returns a hub that reads from log. Holdings are kept in filters, sessions are written through committer.

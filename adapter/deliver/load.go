@@ -36,7 +36,7 @@ type loaded struct {
 // gone ends a flight whose message the log does not have. Should it turn up at another place after all, or at its own
 // once the queue has grown, it is delivered from there.
 func (s *Session) gone(f *flight, l loaded) {
-	s.hub.metrics.gone.Inc()
+	s.hub.dropped(s.hub.metrics.gone, s.clientID, "gone", "", 1)
 	delete(s.out.byKey, f.Key)
 	if c := f.cursor; c != nil && l.moved && f.Offset >= c.next {
 		f.cursor = nil

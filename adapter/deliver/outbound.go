@@ -184,7 +184,7 @@ func (s *Session) prepare(e *Entry, qos byte, retain bool, ids []uint32) (*packe
 	}
 	t := e.template(s.link.Version())
 	if t == nil {
-		s.hub.metrics.unencodable.Inc()
+		s.hub.dropped(s.hub.metrics.unencodable, s.clientID, "unencodable", m.Topic, 1)
 		return nil, d
 	}
 	if m.Properties.HasExpiry {
@@ -192,7 +192,7 @@ func (s *Session) prepare(e *Entry, qos byte, retain bool, ids []uint32) (*packe
 		d.Waited = m.Properties.Expiry - left // [MQTT-3.3.2-6]
 	}
 	if limit := s.link.MaxPacket(); limit > 0 && t.EncodedSize(d) > limit {
-		s.hub.metrics.tooLarge.Inc()
+		s.hub.dropped(s.hub.metrics.tooLarge, s.clientID, "too_large", m.Topic, 1)
 		return nil, d
 	}
 	return t, d

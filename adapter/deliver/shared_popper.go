@@ -165,7 +165,7 @@ func (sh *share) belongs(life registry.Life, broker string, e *Entry) bool {
 	case e.StoreMillis < life.Since-clockSkew && !slices.Contains(life.Brokers, broker):
 		return false
 	case m.Properties.HasExpiry && m.Expired(sh.hub.cfg.Now()): // [MQTT-3.3.2-5]
-		sh.hub.metrics.tooOld.Inc()
+		sh.hub.dropped(sh.hub.metrics.tooOld, "", "expired", m.Topic, 1)
 		return false
 	}
 	return true

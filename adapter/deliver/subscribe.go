@@ -61,7 +61,7 @@ func (s *Session) ask(requests []session.Subscription) []asked {
 		r.HoldEpoch, r.HoldSeq = s.epoch, s.nextTag
 		s.nextTag++
 		if i, ok := at[r.Filter]; ok {
-			r.Seq, r.SinceMillis = asks[i].Seq, asks[i].SinceMillis
+			r.Seq, r.SinceMillis, r.Granted = asks[i].Seq, asks[i].SinceMillis, r.Granted || asks[i].Granted
 			r.Retained = asks[i].Retained || s.wantsRetained(r, false)
 			asks[i].Subscription = r
 			continue
@@ -69,7 +69,7 @@ func (s *Session) ask(requests []session.Subscription) []asked {
 		old := s.subs.named(r.Filter)
 		r.Retained = s.wantsRetained(r, old == nil)
 		if old != nil { // a re-subscribe keeps its place [MQTT-3.8.4-3]
-			r.Seq, r.SinceMillis = old.Seq, old.SinceMillis
+			r.Seq, r.SinceMillis, r.Granted = old.Seq, old.SinceMillis, r.Granted || old.Granted
 		} else {
 			r.Seq, r.SinceMillis = s.nextSeq, now
 			s.nextSeq++

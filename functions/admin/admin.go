@@ -42,6 +42,8 @@ const (
 type Sessions interface {
 	session.Viewer
 	session.Overview
+	session.Amender
+	session.Asker
 	Attach(ctx context.Context, r session.AttachRequest) (session.State, error)
 	Detach(ctx context.Context, clientID string, e session.Epoch, p session.Parting) (session.Ended, error)
 	Settled(ctx context.Context, clientIDs []string) error
@@ -55,6 +57,7 @@ type Filters interface {
 	registry.Counter
 	Holders(ctx context.Context, filter string, cursor uint64, limit int) ([]registry.Hold, uint64, error)
 	Filters(ctx context.Context, cursor string, limit int) ([]string, string, error)
+	Hold(ctx context.Context, holds []registry.Hold) error
 	Release(ctx context.Context, holds []registry.Hold) error
 }
 
@@ -65,6 +68,8 @@ type Queue struct{ Broker, LMQ string }
 type Log interface {
 	// MaxOffsets returns, for each queue, the offset that its next message gets. All queues are of one broker.
 	MaxOffsets(ctx context.Context, queues []Queue) ([]int64, error)
+	// Brokers are the names of those that have queues.
+	Brokers() []string
 }
 
 // Config says what an Admin works on.
@@ -73,7 +78,11 @@ type Config struct {
 	Filters  Filters
 	Retained retain.Store
 	Status   status.Peers
-	Log      Log // nil: lags are unknown
+	Log      Log            // nil: lags are unknown
+	Limit    registry.Limit // nil: any number of filters may be held
+
+	MaxSubscriptions int  // of one client; 0 = any number
+	NoP2P            bool // what is sent to `first/p2p/<client id>/...` is for everybody
 
 	// RocketMQTopic names the RocketMQ topic of an MQTT topic; nil: that of a gateway with default settings.
 	RocketMQTopic func(name string) string

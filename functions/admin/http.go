@@ -42,9 +42,12 @@ func NewHTTP(cfg HTTPConfig) *HTTP {
 	}
 	h := &HTTP{cfg: cfg, mux: http.NewServeMux()}
 	for pattern, fn := range map[string]func(context.Context, *http.Request) (any, error){
-		"GET /v1/admin/clients":                h.clients,
-		"GET /v1/admin/clients/{id}":           h.client,
-		"DELETE /v1/admin/clients/{id}":        h.kick,
+		"GET /v1/admin/clients":                                   h.clients,
+		"GET /v1/admin/clients/{id}":                              h.client,
+		"DELETE /v1/admin/clients/{id}":                           h.kick,
+		"PUT /v1/admin/clients/{id}/subscriptions/{filter...}":    h.subscribe,
+		"DELETE /v1/admin/clients/{id}/subscriptions/{filter...}": h.unsubscribe,
+
 		"GET /v1/admin/filters":                h.filters,
 		"GET /v1/admin/subscribers":            h.subscribers,
 		"GET /v1/admin/topics":                 h.topics,
@@ -94,7 +97,17 @@ func (h *HTTP) problem(err error) error {
 	case errors.Is(err, retain.ErrNotFound):
 		return web.Refuse(http.StatusNotFound, "this topic has no retained message")
 	case errors.Is(err, ErrUnconfirmed):
-		return web.Later(http.StatusGatewayTimeout, 5, "the client is still connected: its instance does not answer")
+		return web.Later(http.StatusGatewayTimeout, 5, "the instance of the client does not answer, and the client is still connected; what was asked for may have been done")
+	case errors.Is(err, ErrFilter):
+		return web.Refuse(http.StatusBadRequest, "%v", err)
+	case errors.Is(err, ErrPrivate):
+		return web.Refuse(http.StatusForbidden, "what is sent to a client goes to that client only, and the gateway's own clients are left alone")
+	case errors.Is(err, ErrShared):
+		return web.Refuse(http.StatusConflict, "a shared subscription can be made for a client that is connected, where shared subscriptions are on")
+	case errors.Is(err, ErrTooMany):
+		return web.Refuse(http.StatusConflict, "the client has as many subscriptions as it may, or there are too many filters").Of("too-many")
+	case errors.Is(err, ErrFailed):
+		return web.Later(http.StatusServiceUnavailable, 2, "the instance of the client could not do it, try again")
 	case errors.Is(err, ErrCursor):
 		return web.Refuse(http.StatusBadRequest, "%v", err)
 	}

@@ -126,7 +126,7 @@ func retryAfter(text string, now time.Time) time.Duration {
 // handshake asks a URL whether it wants deliveries from here (CloudEvents, abuse protection: OPTIONS with
 // WebHook-Request-Origin). nil: it does.
 func (s *Service) handshake(ctx context.Context, t *push.Target) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(t.Timeout)*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, min(time.Duration(t.Timeout)*time.Millisecond, askTime))
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodOptions, t.URL, nil)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,9 +20,12 @@ import (
 
 // Types of the CloudEvents.
 const (
-	MessageType = "lmqgate.message" // of a message that a client or application published
+	MessageType = "lmqgate.message" // of a message that a client or application published; events have "lmqgate." and their own
 	specVersion = "1.0"
 )
+
+// eventTopics begins the topics of the gateway's own events.
+const eventTopics = "$SYS/events/"
 
 // event is a message as it is sent: every attempt sends the same, but for the time and number of the attempt.
 type event struct {
@@ -35,6 +39,14 @@ type event struct {
 func newEvent(a message.Arrival) *event {
 	m := a.Message
 	e := &event{id: m.Key, kind: MessageType, source: "/mqtt", subject: m.Topic, at: time.UnixMilli(m.BornMillis).UTC(), contentType: m.Properties.ContentType, m: m, arrival: a}
+	if kind, ok := strings.CutPrefix(m.Topic, eventTopics); ok {
+		var about struct {
+			ClientID string `json:"client_id"`
+			Instance string `json:"instance"`
+		}
+		_ = json.Unmarshal(m.Payload, &about)
+		e.kind, e.subject, e.source = "lmqgate."+strings.ReplaceAll(kind, "/", "."), about.ClientID, "/instances/"+url.PathEscape(about.Instance)
+	}
 	if e.id == "" { // of an application that sets no UNIQ_KEY: the same for every attempt
 		sum := sha256.Sum256(fmt.Appendf(nil, "%q %d %q", m.Topic, m.StoreMillis, m.Payload))
 		e.id = hex.EncodeToString(sum[:16])

@@ -24,7 +24,7 @@ type job struct {
 	fresh  chan struct{} // the target has another version
 
 	mu     sync.Mutex // protects the fields below
-	rev    int64      // of the version at work; 0: none
+	rev    int64      // of the version that was looked at last
 	state  push.State // news, with counts since the last report
 	newsy  bool
 	under  int       // messages under way
@@ -33,11 +33,16 @@ type job struct {
 	paused time.Time // nothing is to be sent before
 }
 
+// begin works a target. Called under s.mu.
 func (s *Service) begin(name string) *job {
 	j := &job{s: s, name: name, done: make(chan struct{}), fresh: make(chan struct{}, 1), last: s.cfg.Now()}
 	ctx, cancel := context.WithCancel(s.soft)
 	j.hard, j.abort = context.WithCancel(s.hard)
 	j.cancel = cancel
+	if st, ok := s.owed[name]; ok {
+		j.state.Delivered, j.state.Failed, j.state.Dead, j.newsy = st.Delivered, st.Failed, st.Dead, true
+		delete(s.owed, name)
+	}
 	go func() {
 		defer close(j.done)
 		defer cancel()
@@ -75,6 +80,7 @@ func (j *job) changed(rev int64) {
 
 // run works the target in its present version, until ctx ends.
 func (j *job) run(ctx context.Context) {
+	last := int64(0)
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
 		began := j.s.cfg.Now()
 		if settled := j.turn(ctx); settled { // nothing to do before it changes
@@ -85,8 +91,8 @@ func (j *job) run(ctx context.Context) {
 			pause = firstPause
 			continue
 		}
-		if j.s.cfg.Now().Sub(began) > time.Minute {
-			pause = firstPause
+		if rev := j.version(); rev != last || j.s.cfg.Now().Sub(began) > time.Minute {
+			pause, last = firstPause, rev
 		}
 		select { // a change is looked at at once
 		case <-j.fresh:
@@ -94,6 +100,12 @@ func (j *job) run(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+func (j *job) version() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.rev
 }
 
 // turn works the target until something comes in between, and reports whether there is nothing to do before it changes.
@@ -107,7 +119,11 @@ func (j *job) turn(ctx context.Context) bool {
 	case err != nil:
 		j.s.cfg.Logger.Debug("reading a push target failed", "target", j.name, "error", err)
 		return false
+	}
+	j.note(func() { j.rev = t.Rev })
+	switch {
 	case t.Deleted:
+		rest(ctx, cleanLater) // whoever deleted it is at it
 		err := j.s.clean(ctx, t)
 		if err != nil {
 			j.s.cfg.Logger.Debug("ending the session of a push target failed", "target", j.name, "error", err)
@@ -118,13 +134,12 @@ func (j *job) turn(ctx context.Context) bool {
 	}
 	j.note(func() {
 		if j.state.Rev == 0 { // go on with what others have seen
-			st.Delivered, st.Failed, st.Dead, st.Stopped = 0, 0, 0, ""
+			st.Delivered, st.Failed, st.Dead, st.Stopped = j.state.Delivered, j.state.Failed, j.state.Dead, ""
 			j.state = st
 		}
-		j.rev, j.state.Rev = t.Rev, t.Rev
+		j.state.Rev = t.Rev
 	})
 	err = j.work(ctx, t)
-	j.note(func() { j.rev = 0 })
 	var gone *goneError
 	switch {
 	case ctx.Err() != nil:

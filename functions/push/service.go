@@ -63,6 +63,7 @@ const (
 	lastCalls  = time.Second     // of calls when a job has ended
 	firstPause = 200 * time.Millisecond
 	lastPause  = 10 * time.Second
+	cleanLater = time.Second
 	quiet      = 2 * time.Second // with nothing to do, after which Settle believes that nothing is left
 )
 
@@ -81,8 +82,9 @@ type Service struct {
 	list  []push.Target
 	rev   int64
 	jobs  map[string]*job
-	until time.Time     // of the leases
-	round chan struct{} // closed and replaced when a round has ended
+	owed  map[string]push.State // counts of jobs that ended while the store did not answer
+	until time.Time             // of the leases
+	round chan struct{}         // closed and replaced when a round has ended
 }
 
 // New returns a service that does nothing yet.
@@ -99,7 +101,7 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), jobs: make(map[string]*job), rev: -1, round: make(chan struct{})}
+	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), jobs: make(map[string]*job), owed: make(map[string]push.State), rev: -1, round: make(chan struct{})}
 	s.soft, s.end = context.WithCancel(context.Background())
 	s.hard, s.abort = context.WithCancel(context.Background())
 	s.metrics = newMetrics(cfg.Registerer, s)
@@ -272,6 +274,11 @@ func (s *Service) endJobs(end func(*job), fn func(name string) bool) {
 		all.Go(func() {
 			end(j)
 			s.tell(ctx, j)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if st, news := j.news(); news && len(s.owed) < s.cfg.Most {
+				s.owed[j.name] = st
+			}
 		})
 	}
 	all.Wait()
@@ -324,7 +331,7 @@ func (s *Service) tell(ctx context.Context, j *job) {
 // leases it gets, and waits until there is nothing to do for a while. It reports how many messages were
 // delivered meanwhile, and how many still wait to be tried again.
 func (s *Service) Settle(ctx context.Context) (delivered, waiting int) {
-	before := s.metrics.done.Load()
+	before, began := s.metrics.done.Load(), s.cfg.Now()
 	s.mu.Lock()
 	round := s.round
 	s.mu.Unlock()
@@ -333,8 +340,12 @@ func (s *Service) Settle(ctx context.Context) (delivered, waiting int) {
 	case <-round:
 	case <-ctx.Done():
 	}
-	for ctx.Err() == nil {
+	s.mu.Lock()
+	none := len(s.jobs) == 0
+	s.mu.Unlock()
+	for ctx.Err() == nil && !none {
 		busy, idle := s.busy()
+		idle = min(idle, s.cfg.Now().Sub(began)) // what was published a moment ago may be on its way
 		if busy == 0 && idle >= quiet {
 			break
 		}

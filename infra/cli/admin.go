@@ -37,7 +37,7 @@ func adminCommands() map[string]func(*adminCommand, context.Context, []string) e
 	return map[string]func(*adminCommand, context.Context, []string) error{
 		"clients": (*adminCommand).clients, "client": (*adminCommand).client, "kick": (*adminCommand).kick,
 		"topics": (*adminCommand).topics, "filters": (*adminCommand).filters, "retained": (*adminCommand).retained,
-		"instances": (*adminCommand).instances,
+		"instances": (*adminCommand).instances, "subscribe": (*adminCommand).subscribe, "unsubscribe": (*adminCommand).unsubscribe,
 	}
 }
 
@@ -107,8 +107,13 @@ func (c *adminCommand) open(ctx context.Context, lags bool, fn func(context.Cont
 	if err != nil {
 		return err
 	}
+	named, err := store.Named(redisstore.NamedConfig{Max: cfg.MaxFilters})
+	if err != nil {
+		return err
+	}
 	a := admin.Config{
 		Sessions: store, Filters: store, Retained: retained, Status: store.Status(), RocketMQTopic: rocketMQTopic(&cfg),
+		Limit: named, MaxSubscriptions: cfg.MaxSubscriptions, NoP2P: !cfg.P2P,
 		Name: "admin-" + strings.ToLower(rand.Text()[:10]),
 	}
 	if lags && !cfg.EmbeddedRocketMQ {
@@ -171,4 +176,13 @@ func (l adminLog) MaxOffsets(ctx context.Context, queues []admin.Queue) ([]int64
 		asked[i] = rocketmq.LMQ{Broker: q.Broker, Name: q.LMQ}
 	}
 	return l.c.MaxOffsets(ctx, asked)
+}
+
+// Brokers implements admin.Log.
+func (l adminLog) Brokers() []string {
+	var names []string
+	for _, b := range l.c.Brokers() {
+		names = append(names, b.Name)
+	}
+	return names
 }

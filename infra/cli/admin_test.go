@@ -171,6 +171,8 @@ func runAdmin(ctx context.Context, environ []string, args ...string) result {
 // fakeLog ends every queue at the same offset.
 type fakeLog int64
 
+func (f fakeLog) Brokers() []string { return nil }
+
 func (f fakeLog) MaxOffsets(_ context.Context, queues []admin.Queue) ([]int64, error) {
 	out := make([]int64, len(queues))
 	for i := range out {

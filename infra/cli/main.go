@@ -33,6 +33,7 @@ usage:
   lmqgate clients [PATTERN]      list clients and sessions
   lmqgate client ID              show one: session, subscriptions, lag, in flight, will
   lmqgate kick ID                disconnect one, or end its session
+  lmqgate subscribe ID FILTER    subscribe one on its behalf; unsubscribe ends a subscription
   lmqgate topics                 sum up subscriptions by first level
   lmqgate filters [PATTERN]      list topic filters and their subscribers
   lmqgate retained [FILTER]      list, show and delete retained messages

@@ -40,6 +40,7 @@ func (c *Config) checkListeners(set map[string]string, wrong *Problems) {
 	}
 	wrong.must(set, "TICK_TOKEN", c.TickToken == "" || isToken(c.TickToken.Reveal()))
 	c.checkFunctions(set, wrong)
+	c.checkPush(set, wrong)
 	for _, origin := range c.WSOrigins {
 		wrong.must(set, "WS_ORIGINS", isOriginPattern(origin))
 	}
@@ -52,7 +53,7 @@ func (c *Config) checkFunctions(set map[string]string, wrong *Problems) {
 		c.Functions = nil
 	}
 	for _, name := range c.Functions {
-		wrong.must(set, "FUNCTIONS", slices.Contains([]string{"publish", "stream"}, name))
+		wrong.must(set, "FUNCTIONS", slices.Contains([]string{"publish", "stream", "push"}, name))
 	}
 	for _, origin := range c.CORSOrigins {
 		wrong.must(set, "CORS_ORIGINS", isOriginPattern(origin))

@@ -14,6 +14,7 @@ import (
 	"lmqgate/adapter/auth"
 	"lmqgate/adapter/relay"
 	"lmqgate/meta/access"
+	"lmqgate/meta/push"
 )
 
 // Config is the gateway's configuration, checked: a Config returned by Load is within all bounds named in vars.go.
@@ -116,13 +117,17 @@ type Config struct {
 	StatusInterval time.Duration `env:"STATUS_INTERVAL" envDefault:"10s"` // 0: no status topics
 	StatusUsers    []string      `env:"STATUS_USERS"`                     // "*": everybody
 	PresenceEvents bool          `env:"PRESENCE_EVENTS" envDefault:"false"`
-	TickToken      Secret        `env:"TICK_TOKEN"`                            // "": POST /v1/tick is off, or open when embedded
-	Functions      []string      `env:"FUNCTIONS" envDefault:"publish,stream"` // what HTTP offers beside tick; nil: nothing
-	CORSOrigins    []string      `env:"CORS_ORIGINS"`                          // empty: pages of the gateway's own origin only
-	StreamResume   time.Duration `env:"STREAM_RESUME" envDefault:"5m"`         // for which a stream's session outlives it
-	AdminToken     Secret        `env:"ADMIN_TOKEN"`                           // "": /v1/admin is off, or open when embedded on this machine only
-	AdminAddr      string        `env:"ADMIN_ADDR"`                            // "": on Port, else host:port
-	Console        bool          `env:"CONSOLE"`                               // the page at /console
+	TickToken      Secret        `env:"TICK_TOKEN"`                                 // "": POST /v1/tick is off, or open when embedded
+	Functions      []string      `env:"FUNCTIONS" envDefault:"publish,stream,push"` // what HTTP offers beside tick; nil: nothing
+	CORSOrigins    []string      `env:"CORS_ORIGINS"`                               // empty: pages of the gateway's own origin only
+	StreamResume   time.Duration `env:"STREAM_RESUME" envDefault:"5m"`              // for which a stream's session outlives it
+	PushAllow      []string      `env:"PUSH_ALLOW"`                                 // what pushes may call beside public addresses by https
+	EventsURL      string        `env:"EVENTS_URL"`                                 // "": no webhook
+	EventsSecret   Secret        `env:"EVENTS_SECRET"`                              // signs them: whsec_..., two while one replaces the other
+	Events         []string      `env:"EVENTS"`                                     // types, nil: none
+	AdminToken     Secret        `env:"ADMIN_TOKEN"`                                // "": /v1/admin is off, or open when embedded on this machine only
+	AdminAddr      string        `env:"ADMIN_ADDR"`                                 // "": on Port, else host:port
+	Console        bool          `env:"CONSOLE"`                                    // the page at /console
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
 	RelayTopics    []string      `env:"RELAY_TOPICS"` // rules of package relay
@@ -150,6 +155,8 @@ type Config struct {
 	// MQTTTCPAddrSet tells an address that the user asked for from the default of embedded mode: only for the
 	// latter is a busy port a warning instead of an error.
 	MQTTTCPAddrSet bool `env:"-"`
+	// EventsTarget is where EVENTS_URL has events pushed to; nil: nowhere.
+	EventsTarget *push.Target `env:"-"`
 	// Tick is whether POST /v1/tick is served.
 	Tick bool `env:"-"`
 	// Admin is whether /v1/admin is served.

@@ -34,7 +34,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WriteTimeout: 30 * time.Second,
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
-		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
+		Functions: []string{"publish", "stream", "push"}, PushAllow: []string{"127.0.0.0/8", "::1", "localhost"}, StreamResume: 5 * time.Minute,
 		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		Tick: true, Admin: true, Console: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
@@ -68,7 +68,7 @@ func TestRealServers(t *testing.T) {
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
-		Functions: []string{"publish", "stream"}, StreamResume: 5 * time.Minute,
+		Functions: []string{"publish", "stream", "push"}, StreamResume: 5 * time.Minute,
 		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
@@ -324,6 +324,41 @@ func TestVarsMatchConfig(t *testing.T) {
 		}
 		if v.Default == "" && fieldDefaults()[v.Name] == "" {
 			t.Errorf("%s has no default to show", v.Name)
+		}
+	}
+}
+
+// TestEvents: EVENTS_URL has all events pushed, or those that EVENTS names; what cannot work is told at start.
+func TestEvents(t *testing.T) {
+	secret := "whsec_" + strings.Repeat("MTIz", 10)
+	with := func(more ...string) (Config, error) {
+		var env []string
+		for i := 0; i+1 < len(more); i += 2 {
+			env = append(env, more[i]+"="+more[i+1])
+		}
+		return load(real(env...), 20_000)
+	}
+	cfg, err := with("EVENTS_URL", "https://example.com/hook", "EVENTS_SECRET", secret+", "+secret+"MTIz")
+	if err != nil || len(cfg.Events) != 6 || cfg.EventsTarget == nil || cfg.EventsTarget.URL != "https://example.com/hook" || len(cfg.EventsTarget.Secrets) != 2 {
+		t.Errorf("%v: %v, %+v", err, cfg.Events, cfg.EventsTarget)
+	}
+	if cfg, err = with("EVENTS", "client.connected,session.expired"); err != nil || len(cfg.Events) != 2 || cfg.EventsTarget != nil {
+		t.Errorf("%v: %v, %+v", err, cfg.Events, cfg.EventsTarget)
+	}
+	if cfg, err = with("EVENTS_URL", "http://hook.internal/", "PUSH_ALLOW", "*.internal,10.0.0.0/8", "EVENTS", "off"); err != nil || len(cfg.Events) != 0 {
+		t.Errorf("%v: %v", err, cfg.Events)
+	}
+	for _, wrong := range [][]string{
+		{"EVENTS_URL", "http://example.com/"},
+		{"EVENTS_URL", "https://127.0.0.1/"},
+		{"EVENTS_URL", "https://example.com/", "FUNCTIONS", "publish"},
+		{"EVENTS_URL", "https://example.com/", "EVENTS_SECRET", "abc"},
+		{"EVENTS_SECRET", secret},
+		{"EVENTS", "client.born"},
+		{"PUSH_ALLOW", "a b"},
+	} {
+		if _, err := with(wrong...); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%v: %v", wrong, err)
 		}
 	}
 }

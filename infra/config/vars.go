@@ -425,8 +425,8 @@ var vars = []Var{
 	},
 	{
 		Name:    "FUNCTIONS",
-		Meaning: "what HTTP callers are offered under `/v1`, comma list of `publish` and `stream`; `off` is nothing",
-		Accepts: "a comma list of publish and stream, or off",
+		Meaning: "what HTTP callers are offered under `/v1`, comma list of `publish`, `stream` and `push`; `off` is nothing. `push` calls URLs: operators say which (`ADMIN_TOKEN`)",
+		Accepts: "a comma list of publish, stream and push, or off",
 	},
 	{
 		Name: "CORS_ORIGINS", Default: "same origin",
@@ -437,6 +437,26 @@ var vars = []Var{
 		Name:    "STREAM_RESUME",
 		Meaning: "for how long an HTTP stream can be gone on with after it broke; its filters are held that long",
 		Accepts: "0, or a duration from 1s to 24h",
+	},
+	{
+		Name: "PUSH_ALLOW", Default: "none; this machine when embedded",
+		Meaning: "what pushes may call beside public addresses by https, by http too: comma list of addresses, networks and host names",
+		Accepts: "a comma list of addresses, networks such as 10.0.0.0/8, and names such as hooks.internal or *.internal",
+	},
+	{
+		Name: "EVENTS", Default: "all with `EVENTS_URL`, else none",
+		Meaning: "events that are published as `$SYS/events/...`: comma list of `client.connected`, `client.disconnected`, `client.subscribed`, `client.unsubscribed`, `session.expired` and `message.dropped`; `all`, `off`",
+		Accepts: "a comma list of client.connected, client.disconnected, client.subscribed, client.unsubscribed, session.expired and message.dropped, or all, or off",
+	},
+	{
+		Name: "EVENTS_URL", Default: "none",
+		Meaning: "where events are pushed to, as CloudEvents",
+		Accepts: "an https URL with a public address, or what PUSH_ALLOW allows",
+	},
+	{
+		Name: "EVENTS_SECRET", Default: "none", Secret: true,
+		Meaning: "signs these requests (Standard Webhooks); two, by comma, while one replaces the other",
+		Accepts: "whsec_ and the base64 of 24 to 64 random bytes",
 	},
 	{
 		Name: "ADMIN_TOKEN", Default: "off; open when embedded, on this machine only", Secret: true,

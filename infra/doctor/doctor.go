@@ -71,6 +71,12 @@ func Servers(ctx context.Context, cfg config.Config, log *slog.Logger) []Finding
 	return append(redis, rocket...)
 }
 
+// Combinations examines what variables that can be used mean together. It is what the gateway says at its start, beside the
+// configuration's own warnings; environ is what the configuration was made of.
+func Combinations(cfg config.Config, environ []string) []Finding {
+	return combinations(surroundings{Config: cfg, set: toSet(environ), now: time.Now})
+}
+
 // Variables that say where the servers are: with a problem in one of them nothing can be asked.
 var (
 	redisVars  = []string{"REDIS_URL", "REDIS_CLUSTER", "REDIS_SENTINEL_MASTER", "REDIS_CA_FILE", "REDIS_PREFIX"}

@@ -35,6 +35,7 @@ func environmentChecks() []environmentCheck {
 		{"env.cleartext", askCleartext},
 		{"env.proxies", askProxies},
 		{"env.status", askStatus},
+		{"env.push", askPush},
 		{"env.certificate", askCertificate},
 		{"env.limits", askLimits},
 		{"env.platform", askPlatform},
@@ -63,6 +64,11 @@ func environment(s surroundings) []Finding {
 	if len(s.wrong) > 0 {
 		return all
 	}
+	return append(all, combinations(s)...)
+}
+
+// combinations examines variables that can be used, together.
+func combinations(s surroundings) (all []Finding) {
 	for _, c := range environmentChecks() {
 		if f, arises := c.ask(s); arises {
 			all = append(all, f.as(c.name, f.Of))
@@ -146,6 +152,19 @@ func askStatus(s surroundings) (Finding, bool) {
 		return Finding{}, false
 	}
 	return warning("name the users who watch the gateway", "every client may read the status topics $SYS/...").as("", "STATUS_USERS"), true
+}
+
+// askPush: what the gateway calls, and whether the receiver of events can tell who calls.
+func askPush(s surroundings) (Finding, bool) {
+	for _, one := range s.PushAllow {
+		if p, err := netip.ParsePrefix(one); err == nil && p.Bits() == 0 {
+			return warning("name the networks that are to be called", "pushes may call every address (%s), the platform's metadata too", one).as("", "PUSH_ALLOW"), true
+		}
+	}
+	if s.EventsURL != "" && s.EventsSecret == "" {
+		return warning("set EVENTS_SECRET to whsec_ and the base64 of 32 random bytes", "events are not signed: whoever knows the URL can make them up").as("", "EVENTS_SECRET"), true
+	}
+	return Finding{}, false
 }
 
 // askCertificate: how long the server's certificate is good.

@@ -37,6 +37,8 @@ func TestEnvironment(t *testing.T) {
 		{"cleartext passwords", realServers + login + "MQTT_TCP_ADDR=0.0.0.0:1883", "env.cleartext", Warn, "MQTT_TLS_ADDR"},
 		{"everybody a proxy", realServers + login + "TRUSTED_PROXIES=0.0.0.0/0", "env.proxies", Warn, "networks"},
 		{"status for everybody", realServers + login + "STATUS_USERS=*", "env.status", Warn, "users"},
+		{"push anywhere", realServers + login + "PUSH_ALLOW=10.0.0.0/8,0.0.0.0/0", "env.push", Warn, "networks"},
+		{"unsigned events", realServers + login + "EVENTS_URL=https://example.com/", "env.push", Warn, "EVENTS_SECRET"},
 		{"more clients than files", realServers + login + "MAX_CONNECTIONS=1000000", "env.limits", Warn, "ulimit"},
 		{"slow to drain", realServers + login + "K_SERVICE=s DRAIN_TIMEOUT=30s", "env.platform", Warn, "DRAIN_TIMEOUT"},
 		{"every packet", realServers + login + "LOG_LEVEL=debug", "env.log", Warn, "LOG_CLIENTS"},

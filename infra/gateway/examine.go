@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"lmqgate/infra/doctor"
@@ -21,9 +22,24 @@ func (g *Gateway) examine(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, examineTime)
 	defer cancel()
 	for _, f := range doctor.Servers(bounded, g.cfg, g.log) {
-		if f.Grade == doctor.OK || ctx.Err() != nil {
-			continue
+		if ctx.Err() == nil {
+			g.tellFinding(f)
 		}
+	}
+}
+
+// examineEnvironment says what is unsafe together; embedded mode says itself what it is not for.
+func (g *Gateway) examineEnvironment() {
+	if g.cfg.EmbeddedRedis && g.cfg.EmbeddedRocketMQ {
+		return
+	}
+	for _, f := range doctor.Combinations(g.cfg, os.Environ()) {
+		g.tellFinding(f)
+	}
+}
+
+func (g *Gateway) tellFinding(f doctor.Finding) {
+	if f.Grade != doctor.OK {
 		g.log.Warn("lmqgate doctor: "+f.Text, "check", f.Check, "of", f.Of, "grade", f.Grade.String(), "remedy", f.Remedy)
 	}
 }

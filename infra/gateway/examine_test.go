@@ -26,7 +26,7 @@ func TestExamine(t *testing.T) {
 	defer stop(t, g)
 	for deadline := time.Now().Add(patience); ; {
 		text := log.String()
-		if strings.Contains(text, "broker.lmq") && strings.Contains(text, "enableMultiDispatch=true") && strings.Contains(text, "broker.version") {
+		if strings.Contains(text, "broker.lmq") && strings.Contains(text, "enableMultiDispatch=true") && strings.Contains(text, "broker.version") && strings.Contains(text, "env.auth") {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -14,6 +14,7 @@ import (
 func (g *Gateway) openAdmin() http.Handler {
 	a := admin.New(admin.Config{
 		Sessions: g.store, Filters: g.store, Retained: g.retained, Status: g.store.Status(), Log: adminLog{g.rocket}, Name: "admin-" + g.id,
+		Limit: g.named, MaxSubscriptions: g.cfg.MaxSubscriptions, NoP2P: !g.cfg.P2P,
 		RocketMQTopic: func(name string) string { return topic.RocketMQTopic(name, g.cfg.FallbackTopic, g.firstAllowed()) },
 	})
 	return admin.NewHTTP(admin.HTTPConfig{Admin: a, Operator: g.operator(), Logger: g.log})
@@ -46,4 +47,13 @@ func (l adminLog) MaxOffsets(ctx context.Context, queues []admin.Queue) ([]int64
 		asked[i] = rocketmq.LMQ{Broker: q.Broker, Name: q.LMQ}
 	}
 	return l.c.MaxOffsets(ctx, asked)
+}
+
+// Brokers implements admin.Log.
+func (l adminLog) Brokers() []string {
+	var names []string
+	for _, b := range l.c.Brokers() {
+		names = append(names, b.Name)
+	}
+	return names
 }

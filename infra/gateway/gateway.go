@@ -18,6 +18,7 @@ import (
 	"lmqgate/adapter/client"
 	"lmqgate/adapter/deliver"
 	"lmqgate/adapter/dispatch"
+	"lmqgate/adapter/events"
 	"lmqgate/adapter/inside"
 	"lmqgate/adapter/kvcompat"
 	"lmqgate/adapter/overload"
@@ -25,6 +26,8 @@ import (
 	"lmqgate/adapter/rocketmq"
 	"lmqgate/adapter/transport"
 	"lmqgate/adapter/will"
+	"lmqgate/functions/outgoing"
+	"lmqgate/functions/push"
 	"lmqgate/functions/stream"
 	"lmqgate/functions/tick"
 	"lmqgate/functions/web"
@@ -69,9 +72,12 @@ type Gateway struct {
 	tick      *tick.Handler // nil: off
 	monitor   *monitor
 	hub       *deliver.Hub
-	tracer    *tracing.Tracer  // nil: off
-	presence  *presence.Events // nil unless wanted
-	compat    *kvcompat.Lists  // nil unless there are Java gateways
+	tracer    *tracing.Tracer   // nil: off
+	presence  *presence.Events  // nil unless wanted
+	events    *events.Publisher // nil unless wanted
+	push      *push.Service     // nil: off
+	outgoing  *outgoing.Client  // of pushes
+	compat    *kvcompat.Lists   // nil unless there are Java gateways
 	clients   *client.Server
 	reader    *inside.Reader
 	verifier  access.Verifier
@@ -143,6 +149,7 @@ func (g *Gateway) Start(ctx context.Context) error {
 	for _, w := range g.cfg.Warnings {
 		g.log.Warn(w)
 	}
+	g.examineEnvironment()
 	g.limitMemory()
 	if err := g.bind(); err != nil {
 		return err
@@ -179,6 +186,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 	g.loop(func() { g.openStatus().Run(loops) })
 	if len(g.cfg.Relay) > 0 {
 		g.loop(func() { g.openRelay().Run(loops) })
+	}
+	if g.push != nil {
+		g.push.Start()
 	}
 	g.warmUp(ctx)
 	g.serve()
@@ -221,8 +231,9 @@ func (g *Gateway) assemble() error {
 	g.monitor = newMonitor(g.log, g.reg, g.checks()...)
 	g.wills = will.New(g.store, lanes{g.dispatch}, will.Config{Now: g.now, Logger: g.log, Registerer: g.reg})
 	g.sweeper = g.openSweeper()
+	g.events = g.openEvents()
 	g.hub = deliver.NewHub(messageLog{g.rocket, g.tracer}, g.store, g.committer, deliver.Config{
-		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Own: g.own, P2P: g.cfg.P2P, Logger: g.log, Register: g.reg,
+		Now: g.now, Window: int(g.cfg.ReceiveMaximum), TotalBytes: int64(g.share(mostBytesRead, 16)), Retained: g.retained, Shared: g.shared(), Limit: g.named, Own: g.own, P2P: g.cfg.P2P, Dropped: g.dropped(), Logger: g.log, Register: g.reg,
 	})
 	g.rocket.OnBrokers(func(added, _ []rocketmq.Broker) {
 		if len(added) > 0 {
@@ -254,6 +265,9 @@ func (g *Gateway) assemble() error {
 	g.reader = inside.New(inside.Config{
 		Serve: func(c *inside.Conn) { g.clients.Serve(c) }, Window: int(g.cfg.ReceiveMaximum),
 	})
+	if g.push, err = g.openPush(); err != nil {
+		return err
+	}
 	g.lease.lapsed = func() { g.lapses.Add(1); g.clients.Lapsed() }
 	g.registerState()
 	g.memory = overload.New(overload.Config{
@@ -300,12 +314,13 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	if g.tick != nil {
 		g.tick.Stop()
 	}
+	g.stopPush(ctx)
 	errs = append(errs, g.stopClients(ctx))
 	if g.stream != nil {
 		g.stream.Stop()
 	}
 	if g.wills != nil {
-		errs = append(errs, g.closePresence(ctx), g.wills.Close(ctx))
+		errs = append(errs, g.closeEvents(ctx), g.wills.Close(ctx))
 	}
 	if g.dispatch != nil {
 		errs = append(errs, g.dispatch.Close(ctx))

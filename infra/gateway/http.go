@@ -26,7 +26,10 @@ func (g *Gateway) mux() http.Handler {
 	g.openFunctions(mux, g.edge)
 	g.openConsole(mux, g.edge)
 	if g.cfg.Admin && g.cfg.AdminAddr == "" { // not behind the edge: no page of another origin has business there
-		mux.Handle("/v1/admin/", g.openAdmin())
+		h := g.openOperators()
+		for _, path := range []string{"/v1/admin/", "/v1/push", "/v1/push/"} {
+			mux.Handle(path, h)
+		}
 	}
 	return g.asWritten(mux)
 }

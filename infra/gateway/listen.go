@@ -92,7 +92,7 @@ func (g *Gateway) openServers() {
 		g.metrics = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: errorLog}
 	}
 	if g.listeners.admin != nil {
-		g.admin = &http.Server{Handler: g.openAdmin(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTime, WriteTimeout: requestTime, ErrorLog: errorLog}
+		g.admin = &http.Server{Handler: g.openOperators(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: requestTime, WriteTimeout: requestTime, ErrorLog: errorLog}
 	}
 	g.http = &http.Server{
 		Handler: g.transport.Serving(g.mux()), ConnContext: g.transport.ConnContext, MaxHeaderBytes: 16 << 10, ErrorLog: errorLog,

@@ -1,15 +1,11 @@
 package gateway
 
 import (
-	"context"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
 
-	"lmqgate/adapter/client"
-	"lmqgate/adapter/dispatch"
 	"lmqgate/adapter/packet"
-	"lmqgate/adapter/presence"
 	"lmqgate/adapter/sys"
 	"lmqgate/infra/telemetry"
 	"lmqgate/meta/status"
@@ -81,44 +77,4 @@ func label(m *dto.Metric, name string) string {
 		}
 	}
 	return ""
-}
-
-// openPresence makes what sends presence events, nil if they are not wanted.
-func (g *Gateway) openPresence() *presence.Events {
-	if !g.cfg.PresenceEvents {
-		return nil
-	}
-	return presence.New(g.matcher, events{producer{g.rocket}}, presence.Config{Instance: g.id, Logger: g.log, Registerer: g.reg})
-}
-
-// present tells presence of clients; nil if events are not wanted.
-func (g *Gateway) present() client.Presence {
-	if g.presence == nil {
-		return nil
-	}
-	return comings{g.presence}
-}
-
-// comings lets client tell of clients that come and go.
-type comings struct{ e *presence.Events }
-
-func (c comings) Online(p client.Present) { c.e.Online(presence.Info(p)) }
-
-func (c comings) Offline(p client.Present, code packet.ReasonCode) {
-	c.e.Offline(presence.Info(p), code)
-}
-
-// events lets presence send through the RocketMQ client.
-type events struct{ producer }
-
-func (e events) Send(o *presence.Outgoing, done func(error)) {
-	e.producer.Send((*dispatch.Outgoing)(o), done)
-}
-
-// closePresence sends the last events.
-func (g *Gateway) closePresence(ctx context.Context) error {
-	if g.presence == nil {
-		return nil
-	}
-	return g.presence.Close(ctx)
 }

@@ -38,6 +38,7 @@ type sweeper struct {
 	self  string // this instance, which is never dead to itself
 	wills func(...session.DueWill)
 	swept func(instance string, ended []session.Ended) // told of the clients of a dead instance
+	over  func(session.Ended)                          // told of a session that is over, maybe more than once
 	calm  func() bool                                  // whether the log knows already that the store is away
 	log   *slog.Logger
 }
@@ -172,6 +173,7 @@ func (s *sweeper) release(ctx context.Context, did *swept, ended []session.Ended
 			continue
 		}
 		over = append(over, e.ClientID)
+		s.over(e)
 		for _, sub := range e.Subscriptions {
 			holds = append(holds, registry.Hold{Filter: sub.Filter, ClientID: e.ClientID, Epoch: uint64(sub.HoldEpoch), Seq: sub.HoldSeq})
 		}
@@ -192,19 +194,7 @@ func (s *sweeper) release(ctx context.Context, did *swept, ended []session.Ended
 // openSweeper makes the sweeper of this instance.
 func (g *Gateway) openSweeper() *sweeper {
 	return &sweeper{
-		store: g.store, self: g.id, wills: g.wills.Publish, swept: g.sweptClients,
+		store: g.store, self: g.id, wills: g.wills.Publish, swept: g.sweptClients, over: g.expired,
 		calm: func() bool { return !g.monitor.up(redisCheck) }, log: g.log,
 	}
-}
-
-// sweptClients tells that the clients of a dead instance are gone.
-func (g *Gateway) sweptClients(instance string, ended []session.Ended) {
-	if g.presence == nil || len(ended) == 0 {
-		return
-	}
-	ids := make([]string, len(ended))
-	for i, e := range ended {
-		ids[i] = e.ClientID
-	}
-	g.presence.Swept(instance, ids)
 }

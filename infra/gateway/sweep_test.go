@@ -129,7 +129,7 @@ func newTestSweeper(y *yard, log *screen) (s *sweeper, wills *[]string) {
 	wills = new([]string)
 	return &sweeper{
 		store: y, self: "me", log: slog.New(slog.NewTextHandler(log, nil)),
-		swept: func(string, []session.Ended) {},
+		over: func(session.Ended) {}, swept: func(string, []session.Ended) {},
 		wills: func(due ...session.DueWill) {
 			for _, w := range due {
 				*wills = append(*wills, w.ID)

@@ -18,7 +18,11 @@ func (g *Gateway) openTick() http.Handler {
 
 // tasks are the kinds of work that wait for an instance.
 func (g *Gateway) tasks() []tick.Task {
-	return []tick.Task{{Name: "sessions", Run: g.tickSessions}, {Name: "reconcile", Run: g.tickReconcile}}
+	list := []tick.Task{{Name: "sessions", Run: g.tickSessions}, {Name: "reconcile", Run: g.tickReconcile}}
+	if g.push != nil {
+		list = append(list, tick.Task{Name: "push", Run: g.tickPush})
+	}
+	return list
 }
 
 // tickSessions sweeps, and waits for the wills that were handed out by this sweep or by another one shortly before.

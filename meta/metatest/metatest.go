@@ -24,6 +24,8 @@ type Store interface {
 	session.Words
 	session.Wills
 	session.Viewer
+	session.Amender
+	session.Asker
 	registry.Store
 	registry.Groups
 	registry.Owners

@@ -22,6 +22,7 @@ func Sessions(t *testing.T, open Opener) {
 		"ExpiredAtAttach": expiredAtAttach,
 		"NewExpiry":       newExpiry,
 		"Repeat":          repeat,
+		"Amend":           amend,
 		"PacketIDs":       packetIDs,
 		"Batch":           batch,
 		"OddNames":        oddClientIDs,

@@ -16,7 +16,7 @@ func everything(clientID string, e session.Epoch) session.Change {
 		SetSubs: []session.Subscription{
 			{
 				Filter: "a/+", QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 2, ID: 268435455, Seq: 7,
-				HoldEpoch: e, HoldSeq: 1<<64 - 1, SinceMillis: -1,
+				HoldEpoch: e, HoldSeq: 1<<64 - 1, SinceMillis: -1, Granted: true,
 			},
 			{Filter: "$share/g/{a}/#", Seq: 3},
 			{Filter: "r", Seq: 4, Retained: true},

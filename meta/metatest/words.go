@@ -11,6 +11,7 @@ import (
 // Words is the contract of session.Words.
 func Words(t *testing.T, open Opener) {
 	t.Run("Deliver", func(t *testing.T) { deliver(t, open(t)) })
+	t.Run("Ask", func(t *testing.T) { ask(t, open(t)) })
 	t.Run("Nobody", func(t *testing.T) {
 		if err := open(t).Open(t).Tell(t.Context(), "nobody", session.Word{Kind: "kick"}); err != nil {
 			t.Errorf("tell nobody: %v", err)

@@ -52,8 +52,6 @@ type Target struct {
 	Rev     int64 `json:"-"`                 // of this version, given by the store; higher than any before
 }
 
-
-
 // State is what has become of a target so far. Counts are of all instances since it was made, and may miss the last
 // moments of one that was killed.
 type State struct {

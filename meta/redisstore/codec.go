@@ -98,7 +98,7 @@ func (d *decoder) string() string {
 }
 
 // encodeSubscription: format, options byte (QoS bits 0-1, No Local 2, Retain As Published 3, Retain Handling 4-5,
-// retained messages under way 6), identifier, seq, hold epoch, hold seq, since, filter, and with bit 6 how far the
+// retained messages under way 6, granted by an operator 7), identifier, seq, hold epoch, hold seq, since, filter, and with bit 6 how far the
 // retained messages got.
 func encodeSubscription(s *session.Subscription) []byte {
 	options := s.QoS&3 | s.RetainHandling&3<<4
@@ -110,6 +110,9 @@ func encodeSubscription(s *session.Subscription) []byte {
 	}
 	if s.Retained {
 		options |= 1 << 6
+	}
+	if s.Granted {
+		options |= 1 << 7
 	}
 	e := encoder{format, options}
 	e.uint(uint64(s.ID))
@@ -131,7 +134,7 @@ func decodeSubscription(value string) (s session.Subscription, err error) {
 	}
 	options := d.byte()
 	s.QoS, s.RetainHandling = options&3, options>>4&3
-	s.NoLocal, s.RetainAsPublished = options&(1<<2) != 0, options&(1<<3) != 0
+	s.NoLocal, s.RetainAsPublished, s.Granted = options&(1<<2) != 0, options&(1<<3) != 0, options&(1<<7) != 0
 	s.ID = uint32(d.below(math.MaxUint32))
 	s.Seq = d.uint()
 	s.HoldEpoch = session.Epoch(d.uint())

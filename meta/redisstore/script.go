@@ -20,6 +20,9 @@ func newScript(name, source string) script {
 	return script{name: name, source: source, hash: hex.EncodeToString(sum[:])}
 }
 
+//go:embed lua/amend.lua
+var amendSource string
+
 //go:embed lua/attach.lua
 var attachSource string
 
@@ -109,7 +112,7 @@ type scripts struct {
 
 	retainCount, retainRead, retainSet, retainWalk, statusAll, statusReport script
 
-	attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
+	amend, attach, check, detach, dueMove, duePage, expire, hold, instBeat, instDrop, instEnd, instForget, instLease, instList,
 	orphan, peek, release, settle, snapshot, willDone, willDue, willPlace, write script
 }
 
@@ -124,6 +127,7 @@ func loadScripts() *scripts {
 		retainCount: newScript("retain_count", retainCountSource), retainRead: newScript("retain_read", retainReadSource),
 		retainSet: newScript("retain_set", retainSetSource), retainWalk: newScript("retain_walk", retainWalkSource),
 		statusAll: newScript("status_all", statusAllSource), statusReport: newScript("status_report", statusReportSource),
+		amend:  newScript("amend", amendSource),
 		attach: newScript("attach", willsSource+attachSource), check: newScript("check", checkSource),
 		detach: newScript("detach", willsSource+detachSource), dueMove: newScript("due_move", dueMoveSource),
 		duePage: newScript("due_page", duePageSource), expire: newScript("expire", willsSource+expireSource),
@@ -144,7 +148,7 @@ func (s *scripts) all() []script {
 	return []script{
 		s.finished, s.groupBegun, s.groupJoin, s.groupRenew, s.idem, s.lease, s.push,
 		s.retainCount, s.retainRead, s.retainSet, s.retainWalk, s.statusAll, s.statusReport,
-		s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
+		s.amend, s.attach, s.check, s.detach, s.dueMove, s.duePage, s.expire, s.hold, s.instBeat, s.instDrop, s.instEnd,
 		s.instForget, s.instLease, s.instList, s.orphan, s.peek, s.release, s.settle, s.snapshot,
 		s.willDone, s.willDue, s.willPlace, s.write,
 	}

@@ -37,6 +37,9 @@ type Subscription struct {
 	HoldEpoch         Epoch  // with HoldSeq: the tag of this subscription's holding in the filter registry
 	HoldSeq           uint64
 	SinceMillis       int64 // store time before which messages do not belong to the subscription (brokers that appear later)
+	// Granted says that an operator gave the subscription to the client: the rules that say what the client may subscribe to do
+	// not take it away again. A SUBSCRIBE of the client's keeps it.
+	Granted bool
 	// Retained says that the delivery of retained messages to this subscription is under way, RetainedAt how far it got: a
 	// cursor of retain.Store.Match, "" for its beginning.
 	Retained   bool

@@ -60,9 +60,37 @@ type Words interface {
 	Listen(ctx context.Context, instance string, fn func(Word)) error
 }
 
-// Word is one message between instances.
+// Kinds of words.
+const (
+	WordLost        = "lost"        // the client id was taken over
+	WordKick        = "kick"        // close it
+	WordSubscribe   = "subscribe"   // subscribe it on behalf of an operator; is answered
+	WordUnsubscribe = "unsubscribe" // the contrary; is answered
+	WordAnswer      = "answer"      // to Reply
+)
+
+// Word is one message between instances. Words are comparable.
 type Word struct {
-	Kind     string `json:"k"` // "lost": the client id was taken over; "kick": close it
+	Kind     string `json:"k"`
 	ClientID string `json:"c"`
 	Epoch    Epoch  `json:"e"` // epoch that lost
+	// Subscription of WordSubscribe, and the filter of WordUnsubscribe.
+	Subscription Subscription `json:"s,omitzero"`
+	Reply        string       `json:"r,omitempty"` // names where the answer goes; the same in each repeat of a question
+	Code         byte         `json:"a,omitempty"` // of an answer: the MQTT reason code
+	Absent       bool         `json:"n,omitempty"` // of an answer: the instance does not have the client
+}
+
+// Asker asks other instances.
+type Asker interface {
+	// Ask tells an instance a word, again if need be, and returns its answer. Nobody may be there to answer: bound ctx.
+	Ask(ctx context.Context, instance string, w Word) (Word, error)
+}
+
+// Amender writes to sessions that nobody owns.
+type Amender interface {
+	// Amend applies the changes of subscriptions and cursors, and no others, to a session that is away, atomically. It is
+	// ErrFenced, and nothing was changed, if an instance owns the session, if it was attached after the change's epoch, or if it
+	// has ended. Repeating it is harmless.
+	Amend(ctx context.Context, c Change) error
 }
