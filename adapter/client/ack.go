@@ -14,6 +14,8 @@ func (in *inbound) publish0(m *message.Message) {
 		in.left(size)
 		if errors.Is(err, message.ErrNotRetained) {
 			in.c.srv.warn("a message was not retained", "client_id", in.c.id, "error", err)
+		} else if err != nil && in.c.srv.deps.Dropped != nil {
+			in.c.srv.deps.Dropped(in.c.id, "not_stored", m.Topic, 1)
 		}
 	}})
 }

@@ -2,12 +2,14 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"lmqgate/adapter/packet"
+	"lmqgate/meta/message"
 	"lmqgate/meta/session"
 )
 
@@ -136,4 +138,35 @@ func TestPings(t *testing.T) {
 			t.Errorf("%d pings", n)
 		}
 	})
+}
+
+// TestTold: who is told of subscriptions, and of messages of QoS 0 that are lost.
+func TestTold(t *testing.T) {
+	g := &guests{}
+	var lost []string
+	runWith(t, Config{}, func(d *Deps) {
+		d.Presence = g
+		d.Dropped = func(clientID, cause, topic string, n int) { lost = append(lost, fmt.Sprint(clientID, " ", cause, " ", topic, " ", n)) }
+	}, func(t *testing.T, r *rig) {
+		p := r.dial(v5, false, nil).send(connect(v5, "c"))
+		p.want("CONNACK 00")
+		p.send(&packet.Subscribe{PacketID: 1, Filters: []packet.Subscription{{Filter: "a"}, {Filter: "b#"}, {Filter: "c/+", QoS: 1}}})
+		synctest.Wait()
+		p.send(&packet.Unsubscribe{PacketID: 2, Filters: []string{"a", "never"}})
+		synctest.Wait()
+		r.log.verdict = func(m *message.Message) (time.Duration, bool, error) {
+			if m.Topic == "lost" {
+				return 0, false, message.ErrUnavailable
+			}
+			return 0, true, nil
+		}
+		p.send(&packet.Publish{Topic: "lost"}, &packet.Publish{Topic: "kept"})
+		synctest.Wait()
+	})
+	if want := []string{"+c1", "sc[a c/+]", "uc[a]"}; !slices.Equal(g.said[:3], want) {
+		t.Errorf("%q", g.said)
+	}
+	if want := []string{"c not_stored lost 1"}; !slices.Equal(lost, want) {
+		t.Errorf("%q", lost)
+	}
 }

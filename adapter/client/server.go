@@ -34,7 +34,9 @@ type Deps struct {
 	NewKey    func() string           // makes a UNIQ_KEY; nil: a random text
 	Wills     func([]session.DueWill) // takes wills whose time has come, without blocking; nil: they are dropped
 	Presence  Presence                // may be nil
-	Pressure  Pressure                // may be nil: memory is never short
+	// Dropped, when not nil, is told of messages of QoS 0 that did not get into the log. It must not block.
+	Dropped  func(clientID, cause, topic string, n int)
+	Pressure Pressure // may be nil: memory is never short
 }
 
 // Server serves MQTT clients. Safe for concurrent use.

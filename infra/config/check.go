@@ -217,7 +217,7 @@ func isWSPath(v string) bool {
 	if !strings.HasPrefix(v, "/") || v == "/" || strings.ContainsAny(v, "?#%{} \t") || path.Clean(v) != v {
 		return false
 	}
-	return v != "/metrics" && v != "/health" && !strings.HasPrefix(v, "/health/")
+	return v != "/metrics" && v != "/console" && !strings.HasPrefix(v, "/console/") && v != "/health" && !strings.HasPrefix(v, "/health/")
 }
 
 // isOriginPattern accepts "*" and host patterns with an optional scheme, and catches a pasted URL with a path.

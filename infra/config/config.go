@@ -127,6 +127,7 @@ type Config struct {
 	Events         []string      `env:"EVENTS"`                                     // types, nil: none
 	AdminToken     Secret        `env:"ADMIN_TOKEN"`                                // "": /v1/admin is off, or open when embedded on this machine only
 	AdminAddr      string        `env:"ADMIN_ADDR"`                                 // "": on Port, else host:port
+	Console        bool          `env:"CONSOLE"`                                    // the page at /console
 	P2P            bool          `env:"P2P" envDefault:"true"`
 	KVCompat       bool          `env:"LMQ_KV_COMPAT" envDefault:"false"`
 	RelayTopics    []string      `env:"RELAY_TOPICS"` // rules of package relay

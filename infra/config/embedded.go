@@ -56,6 +56,9 @@ func (c *Config) platformDefaults(set map[string]string, files uint64) {
 	}
 	c.Tick = c.TickToken != "" || c.EmbeddedRedis && c.EmbeddedRocketMQ
 	c.Admin = c.AdminToken != "" || c.EmbeddedRedis && c.EmbeddedRocketMQ && isLoopback(c.BindAddr)
+	if set["CONSOLE"] == "" {
+		c.Console = c.EmbeddedRedis && c.EmbeddedRocketMQ
+	}
 	if set["MAX_CONNECTION_AGE"] == "" && set[cloudRunVar] != "" {
 		c.MaxConnectionAge = cloudRunAge
 	}

@@ -36,7 +36,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Functions: []string{"publish", "stream", "push"}, PushAllow: []string{"127.0.0.0/8", "::1", "localhost"}, StreamResume: 5 * time.Minute,
 		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
-		Tick: true, Admin: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
+		Tick: true, Admin: true, Console: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
 	if diff := cmp.Diff(want, got, cmpSecret); diff != "" {

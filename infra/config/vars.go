@@ -25,7 +25,7 @@ var vars = []Var{
 	{
 		Name:    "WS_PATH",
 		Meaning: "path of the WebSocket endpoint, subprotocols `mqtt` and `mqttv3.1`",
-		Accepts: "a path that starts with / and is not /, /health/... or /metrics",
+		Accepts: "a path that starts with / and is not /, /health/..., /console/... or /metrics",
 	},
 	{
 		Name: "WS_ORIGINS", Default: "same origin",
@@ -467,6 +467,11 @@ var vars = []Var{
 		Name: "ADMIN_ADDR", Default: "on `PORT`",
 		Meaning: "address of a listener of its own for `/v1/admin/...`",
 		Accepts: "host:port, or off",
+	},
+	{
+		Name: "CONSOLE", Default: "`false`; `true` when embedded",
+		Meaning: "serve the page `/console`, which tries MQTT out in a browser and shows what operators may see",
+		Accepts: acceptsBool,
 	},
 	{
 		Name: "P2P", Java: "`clientP2pTopic`",

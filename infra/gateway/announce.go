@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"lmqgate/functions/console"
 )
 
 // announce says where the instance listens and, when embedded, what to try next.
@@ -20,6 +22,9 @@ func (g *Gateway) announce() {
 	fmt.Fprintf(&b, "\n  lmqgate is running.\n\n    MQTT over WebSocket  %s\n", url)
 	if g.listeners.tcp != nil {
 		fmt.Fprintf(&b, "    MQTT over TCP        tcp://%s\n", reachable(g.listeners.tcp.Addr()))
+	}
+	if g.cfg.Console {
+		fmt.Fprintf(&b, "    Console              http://%s%s\n", http, console.Path)
 	}
 	fmt.Fprintf(&b, "    Health               http://%s/health/ready\n", http)
 	fmt.Fprintf(&b, "\n  EMBEDDED: %s. Nothing survives a restart; not for production.\n", g.embeddedWords())

@@ -249,7 +249,7 @@ func (g *Gateway) assemble() error {
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,
 		Access: g.access, Lease: g.lease, Admit: g.available, NewKey: rocketmq.NewKey,
-		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(),
+		Wills: func(due []session.DueWill) { g.wills.Publish(due...) }, Presence: g.present(), Dropped: g.dropped(),
 		Pressure: pressure{g},
 	}, client.Config{
 		Now: g.now, Instance: g.id, MaxPacketSize: g.cfg.MaxPacketSize, ReceiveMaximum: int(g.cfg.ReceiveMaximum),

@@ -26,6 +26,7 @@ func (g *Gateway) mux() http.Handler {
 		mux.Handle("/v1/tick", g.edge.Wrap("tick", h))
 	}
 	g.openFunctions(mux, g.edge)
+	g.openConsole(mux, g.edge)
 	if g.cfg.Admin && g.cfg.AdminAddr == "" { // not behind the edge: no page of another origin has business there
 		h := g.openOperators()
 		for _, path := range []string{"/v1/admin/", "/v1/push", "/v1/push/"} {

@@ -1,0 +1,37 @@
+// The part "Subscriptions".
+import { $, el, judge, say } from "./dom.js";
+import { line, visible } from "./show.js";
+import { wrongFilter } from "./topics.js";
+
+export function subscriptionsUI(client) {
+  $("subscribe").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const field = $("filter");
+    const filter = field.value;
+    if (!judge(field, "subscribe-said", wrongFilter(filter))) return;
+    say("subscribe-said", "");
+    try {
+      const noLocal = $("no-local").checked && !filter.startsWith("$share/");
+      const granted = await client.subscribe(filter, { qos: Number($("filter-qos").value), noLocal });
+      say("subscribe-said", `Subscribed to ${line(filter, 60)} with QoS ${granted}.`);
+      if (field.value === filter) field.value = "";
+    } catch (error) {
+      say("subscribe-said", `Not subscribed to ${line(filter, 60)}: ${visible(error.message)}.`, "bad");
+    }
+  });
+
+  const row = ({ filter, qos, granted, noLocal }) => {
+    const remove = el("button", { type: "button", class: "small", "aria-label": `Unsubscribe from ${visible(filter)}` }, "Unsubscribe");
+    remove.addEventListener("click", async () => {
+      $("filter").focus(); // the button goes
+      await client.unsubscribe(filter);
+      say("subscribe-said", `Unsubscribed from ${line(filter, 60)}.`);
+    });
+    return el("li", {}, el("bdi", {}, visible(filter)), noLocal ? el("span", { class: "chip" }, "not my own") : "",
+      el("span", { class: "chip" }, granted === undefined ? "asked" : `QoS ${granted}${granted < qos ? ` of ${qos}` : ""}`), remove);
+  };
+  return {
+    list: (subs) => $("filters").replaceChildren(...subs.map(row)),
+    refused: (filter, error) => say("subscribe-said", `${line(filter, 60)} is lost: ${visible(error.message)}.`, "bad"),
+  };
+}
