@@ -31,8 +31,9 @@ type Subscription struct {
 	QoS     byte     `json:"qos"`
 	ID      uint32   `json:"identifier,omitempty"`
 	NoLocal bool     `json:"no_local,omitempty"`
-	Shared  bool     `json:"shared,omitempty"` // brokers keep the group's position, the session has none
-	Own     bool     `json:"own,omitempty"`    // no subscription: the queue of what is sent to the client itself; Filter is "#p2p"
+	Shared  bool     `json:"shared,omitempty"`  // brokers keep the group's position, the session has none
+	Granted bool     `json:"granted,omitempty"` // an operator made it
+	Own     bool     `json:"own,omitempty"`     // no subscription: the queue of what is sent to the client itself; Filter is "#p2p"
 	LMQ     string   `json:"lmq"`
 	Cursors []Cursor `json:"cursors"` // one a broker, as last saved; none for sessions that end with their connection
 	Lag     *int64   `json:"lag"`     // of all its cursors; null: not known
@@ -130,7 +131,7 @@ func subscriptions(st *session.State) []Subscription {
 		all = append(all, Subscription{Filter: topic.OwnFilter, QoS: 2, Own: true, LMQ: topic.P2PLMQ(st.ClientID), Cursors: own})
 	}
 	for _, s := range st.Subscriptions {
-		one := Subscription{Filter: s.Filter, QoS: s.QoS, ID: s.ID, NoLocal: s.NoLocal, LMQ: topic.LMQ(s.Filter), Cursors: cursors[s.Filter]}
+		one := Subscription{Filter: s.Filter, QoS: s.QoS, ID: s.ID, NoLocal: s.NoLocal, Granted: s.Granted, LMQ: topic.LMQ(s.Filter), Cursors: cursors[s.Filter]}
 		if _, inner, shared, err := topic.ParseShared(s.Filter); err == nil && shared {
 			one.Shared, one.LMQ = true, topic.SharedLMQ(inner)
 		}

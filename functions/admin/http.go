@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,8 +27,9 @@ type HTTPConfig struct {
 // HTTP is the HTTP face of an Admin, under /v1/admin/. Its answers are the structs of this package as JSON; errors are problem
 // documents (RFC 9457). It is safe for concurrent use.
 type HTTP struct {
-	cfg HTTPConfig
-	mux *http.ServeMux
+	cfg      HTTPConfig
+	mux      *http.ServeMux
+	patterns []string
 }
 
 var _ http.Handler = (*HTTP)(nil)
@@ -57,12 +59,31 @@ func NewHTTP(cfg HTTPConfig) *HTTP {
 		"DELETE /v1/admin/retained/{topic...}": h.retainedDelete,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, fn) })
+		h.patterns = append(h.patterns, pattern)
 	}
-	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		web.Refuse(http.StatusNotFound, "there is no such thing under /v1/admin, or not with this method").Write(w)
-	})
+	for _, pattern := range []string{"/", "/v1/admin/retained", "/v1/admin/clients/{id}/subscriptions"} { // the last ones would be sent on to what ends with a slash
+		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			web.Refuse(http.StatusNotFound, "there is no such thing under /v1/admin, or not with this method").Write(w)
+		})
+	}
 	return h
 }
+
+// AsWritten refuses what is asked for under a path that an http.ServeMux would change and send the caller on to: that would be
+// another topic.
+func AsWritten(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at := r.URL.EscapedPath()
+		if strings.HasPrefix(at, "/v1/admin/") && (strings.Contains(at, "//") || strings.Contains(at+"/", "/./") || strings.Contains(at+"/", "/../")) {
+			web.Refuse(http.StatusBadRequest, "write an empty level, or one of dots, behind %%2F: a%%2F%%2Fb, a%%2F.%%2Fb").Write(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Patterns are the requests that there are, as an http.ServeMux writes them, in no particular order.
+func (h *HTTP) Patterns() []string { return slices.Clone(h.patterns) }
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {

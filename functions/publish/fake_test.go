@@ -13,6 +13,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"lmqgate/functions/openapi/openapitest"
 	"lmqgate/functions/web"
 	"lmqgate/meta/access"
 	"lmqgate/meta/message"
@@ -114,7 +115,7 @@ func (r *rig) post(path, body string, header ...string) *httptest.ResponseRecord
 		req.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	r.ServeHTTP(w, req)
+	openapitest.Watch(r.t, r.Handler).ServeHTTP(w, req)
 	return w
 }
 

@@ -12,13 +12,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lmqgate/functions/openapi/openapitest"
 	"lmqgate/meta/message"
 )
 
 func TestRaw(t *testing.T) {
 	r := newRig(t)
 	mux := http.NewServeMux() // which cleans paths
-	mux.Handle("/v1/topics/", r)
+	mux.Handle("/v1/topics/", openapitest.Watch(t, r))
 	srv := httptest.NewServer(mux)
 	defer srv.Close()
 	for path, want := range map[string]message.Message{

@@ -84,12 +84,20 @@ const (
 	askTime     = 8 * time.Second // for a handshake
 )
 
+// routes are the requests that there are, as an http.ServeMux writes them.
+func (s *Service) routes() map[string]func(http.ResponseWriter, *http.Request) error {
+	return map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /v1/push": s.httpList, "GET /v1/push/{name}": s.httpGet, "PUT /v1/push/{name}": s.httpPut, "DELETE /v1/push/{name}": s.httpDelete,
+	}
+}
+
+// Patterns are the requests that the handler of a Service knows, as an http.ServeMux writes them.
+func Patterns() []string { return slices.Sorted(maps.Keys((*Service)(nil).routes())) }
+
 // Handler serves /v1/push for operators.
 func (s *Service) Handler(operator *web.Operator) http.Handler {
 	mux := http.NewServeMux()
-	for pattern, fn := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /v1/push": s.httpList, "GET /v1/push/{name}": s.httpGet, "PUT /v1/push/{name}": s.httpPut, "DELETE /v1/push/{name}": s.httpDelete,
-	} {
+	for pattern, fn := range s.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 			defer cancel()

@@ -18,6 +18,7 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"lmqgate/functions/openapi/openapitest"
 	"lmqgate/functions/outgoing"
 	"lmqgate/functions/web"
 	"lmqgate/meta/message"
@@ -118,7 +119,8 @@ func (g *rig) start(name string, change ...func(*Config)) *Service {
 }
 
 // call makes a request as an operator.
-func call(s *Service, method, path, body string, header ...string) *httptest.ResponseRecorder {
+func call(t testing.TB, s *Service, method, path, body string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
 	h := s.Handler(web.NewOperator(web.OperatorConfig{Token: "token"}))
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer token")
@@ -126,13 +128,13 @@ func call(s *Service, method, path, body string, header ...string) *httptest.Res
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	openapitest.Watch(t, h).ServeHTTP(w, r)
 	return w
 }
 
 func (g *rig) put(s *Service, name, rest string) {
 	g.t.Helper()
-	if w := call(s, "PUT", "/v1/push/"+name, `{"url":"https://example.com/hook"`+rest+`}`); w.Code/100 != 2 {
+	if w := call(g.t, s, "PUT", "/v1/push/"+name, `{"url":"https://example.com/hook"`+rest+`}`); w.Code/100 != 2 {
 		g.t.Fatalf("%d %s", w.Code, w.Body)
 	}
 }
@@ -261,7 +263,7 @@ func TestGone(t *testing.T) {
 		if st := g.state("x"); !strings.Contains(st.Stopped, "410") {
 			t.Errorf("%+v", st)
 		}
-		if w := call(s, "GET", "/v1/push/x", ""); !strings.Contains(w.Body.String(), `"stopped":"answered 410`) {
+		if w := call(t, s, "GET", "/v1/push/x", ""); !strings.Contains(w.Body.String(), `"stopped":"answered 410`) {
 			t.Errorf("%s", w.Body)
 		}
 		s.Stop(t.Context())
@@ -451,10 +453,10 @@ func TestDelete(t *testing.T) {
 		defer s.Stop(t.Context())
 		g.put(s, "x", `,"filters":["a"]`)
 		time.Sleep(time.Second)
-		if w := call(s, "DELETE", "/v1/push/x", ""); w.Code != 204 {
+		if w := call(t, s, "DELETE", "/v1/push/x", ""); w.Code != 204 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
-		if w := call(s, "GET", "/v1/push/x", ""); w.Code != 404 {
+		if w := call(t, s, "GET", "/v1/push/x", ""); w.Code != 404 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 		time.Sleep(2 * lookEvery)
@@ -466,7 +468,7 @@ func TestDelete(t *testing.T) {
 		g.broker.mu.Lock()
 		g.broker.refuse = func(*message.ReadRequest) error { return message.ErrUnavailable }
 		g.broker.mu.Unlock()
-		if w := call(s, "DELETE", "/v1/push/y", ""); w.Code != 204 {
+		if w := call(t, s, "DELETE", "/v1/push/y", ""); w.Code != 204 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 		time.Sleep(time.Minute)
@@ -553,7 +555,7 @@ func TestEventsTarget(t *testing.T) {
 		g.want("e/1 x")
 		rev := g.store.rev
 		for _, method := range []string{"PUT", "DELETE"} {
-			if w := call(one, method, "/v1/push/events", `{"url":"https://example.com","filters":["a"]}`); w.Code != 403 {
+			if w := call(t, one, method, "/v1/push/events", `{"url":"https://example.com","filters":["a"]}`); w.Code != 403 {
 				t.Errorf("%s: %d %s", method, w.Code, w.Body)
 			}
 		}

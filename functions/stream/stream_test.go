@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lmqgate/functions/openapi/openapitest"
 	"lmqgate/functions/web"
 	"lmqgate/meta/access"
 	"lmqgate/meta/message"
@@ -77,7 +78,7 @@ func (a *answer) problem() (status int, detail string) {
 
 func serve(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
-	srv := httptest.NewServer(h)
+	srv := httptest.NewServer(openapitest.Watch(t, h))
 	t.Cleanup(srv.Close)
 	return srv
 }

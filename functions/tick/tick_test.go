@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lmqgate/functions/openapi/openapitest"
 	"lmqgate/functions/tick"
 )
 
@@ -27,7 +28,7 @@ func call(t *testing.T, h http.Handler, method, header string) (*http.Response, 
 		r.Header.Set("Authorization", header)
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r.WithContext(t.Context()))
+	openapitest.Watch(t, h).ServeHTTP(w, r.WithContext(t.Context()))
 	res := w.Result()
 	var body map[string]any
 	if err := json.NewDecoder(res.Body).Decode(&body); err != nil {

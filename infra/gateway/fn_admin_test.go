@@ -8,6 +8,7 @@ import (
 
 	"lmqgate/adapter/packet"
 	"lmqgate/functions/admin"
+	"lmqgate/functions/openapi/openapitest"
 )
 
 // asks makes an admin request and reads the answer into a struct, if it is one that was wanted.
@@ -18,7 +19,7 @@ func asks(t *testing.T, at, method, path, token string, want int, into any) {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := openapitest.Client(t, openapitest.All(t)).Do(r)
 	must(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -102,6 +103,26 @@ func TestAdminHTTP(t *testing.T) {
 		asks(t, at, "GET", path, token, want, nil)
 	}
 	asks(t, at, "POST", "clients", token, http.StatusNotFound, nil)
+	for _, path := range []string{"retained", "clients/c2/subscriptions"} {
+		asks(t, at, "DELETE", path, token, http.StatusNotFound, nil)
+	}
+	for _, path := range []string{"retained/room//x", "retained/./room", "retained/room/../x", "retained/room/..", "clients/c2/subscriptions/a//b"} {
+		asks(t, at, "DELETE", path, token, http.StatusBadRequest, nil)
+	}
+	var done admin.Subscribed
+	asks(t, at, "PUT", "clients/c2/subscriptions/a%2F%2F%23?qos=2&no_local=true&retain_as_published=true&retain_handling=1&identifier=7", token, http.StatusOK, &done)
+	if done.Filter != "a//#" || done.QoS != 2 || done.State != admin.Connected {
+		t.Errorf("%+v", done)
+	}
+	asks(t, at, "GET", "clients/c2", token, http.StatusOK, &one)
+	if len(one.Subscriptions) == 0 || !one.Subscriptions[len(one.Subscriptions)-1].Granted || one.Subscriptions[len(one.Subscriptions)-1].ID != 7 {
+		t.Errorf("%+v", one.Subscriptions)
+	}
+	asks(t, at, "DELETE", "clients/c2/subscriptions/a%2F%2F%23", token, http.StatusOK, &done)
+	for query, want := range map[string]int{"?qos=9": 400, "?no_local=maybe": 400, "?limit=4": 400, "?identifier=268435456": 400, "?qos=1&qos=2": 400} {
+		asks(t, at, "PUT", "clients/c2/subscriptions/a"+query, token, want, nil)
+	}
+	asks(t, at, "DELETE", "clients/c2/subscriptions/a?qos=1", token, http.StatusBadRequest, nil)
 }
 
 // TestAdminListens: with an address of its own the admin's is the only one that answers; without a token, when embedded, only to

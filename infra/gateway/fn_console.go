@@ -1,14 +1,12 @@
 package gateway
 
 import (
-	"net/http"
-
 	"lmqgate/functions/console"
 	"lmqgate/functions/web"
 )
 
 // openConsole adds the page for people, if it is wanted.
-func (g *Gateway) openConsole(mux *http.ServeMux, edge *web.Edge) {
+func (g *Gateway) openConsole(mux *routes, edge *web.Edge) {
 	if !g.cfg.Console {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"lmqgate/functions/admin"
+	"lmqgate/functions/openapi"
 	"lmqgate/functions/outgoing"
 	"lmqgate/functions/push"
 	"lmqgate/functions/tick"
@@ -34,12 +36,13 @@ func (g *Gateway) openOperators() http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/admin/", g.openAdmin())
+	mux.Handle(openapi.Path, openapi.New(g.operated()...)) // reached where ADMIN_ADDR gives operators a listener of their own
 	if g.push != nil {
 		h := g.push.Handler(g.operator())
 		mux.Handle("/v1/push", h)
 		mux.Handle("/v1/push/", h)
 	}
-	return mux
+	return admin.AsWritten(mux)
 }
 
 // stopPush lets requests under way end, for a while: what is not answered then is sent again by another instance.

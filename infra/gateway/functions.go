@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"lmqgate/adapter/overload"
 	"lmqgate/functions/publish"
@@ -12,7 +11,7 @@ import (
 )
 
 // openFunctions adds what FUNCTIONS offers to HTTP callers, behind the edge.
-func (g *Gateway) openFunctions(mux *http.ServeMux, edge *web.Edge) {
+func (g *Gateway) openFunctions(mux *routes, edge *web.Edge) {
 	if g.cfg.Offers("publish") {
 		h := publish.New(publish.Config{
 			Lanes: lanes{g.dispatch}, Guard: g.guard(), Requests: g.store.Requests(), Admit: g.admitPublish, MaxPayload: g.cfg.MaxPacketSize,

@@ -83,6 +83,7 @@ type Gateway struct {
 	verifier  access.Verifier
 	access    access.Authorizer
 	edge      *web.Edge       // before all functions
+	patterns  []string        // of the routes on PORT
 	stream    *stream.Handler // nil: off
 	topics    http.Handler    // serves topicsPath; nil: off
 	transport *transport.Server

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"time"
 
+	"lmqgate/functions/admin"
+	"lmqgate/functions/openapi"
 	"lmqgate/infra/telemetry"
 )
 
 // mux is everything on PORT.
 func (g *Gateway) mux() http.Handler {
-	mux := http.NewServeMux()
+	mux := &routes{ServeMux: http.NewServeMux()}
 	mux.Handle(g.cfg.WSPath, g.transport)
 	mux.HandleFunc("GET /health/live", g.live)
 	mux.HandleFunc("GET /health/ready", g.ready)
@@ -31,7 +33,9 @@ func (g *Gateway) mux() http.Handler {
 			mux.Handle(path, h)
 		}
 	}
-	return g.asWritten(mux)
+	mux.Handle(openapi.Path, g.edge.Wrap("openapi", openapi.New(g.described()...)))
+	g.patterns = mux.patterns
+	return admin.AsWritten(g.asWritten(mux))
 }
 
 // root tells a person who opened the address in a browser where they are.
