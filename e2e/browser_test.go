@@ -226,7 +226,9 @@ func (b *browser) look(name string, width, height int, scheme string) {
 		return
 	}
 	b.eval(`new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, nil)
-	var size struct{ CSSContentSize struct{ Width, Height float64 } }
+	var size struct {
+		CSSContentSize struct{ Width, Height float64 }
+	}
 	b.call("Page.getLayoutMetrics", nil, &size)
 	whole := map[string]any{"x": 0, "y": 0, "width": size.CSSContentSize.Width, "height": size.CSSContentSize.Height, "scale": 1}
 	var shot struct{ Data string }

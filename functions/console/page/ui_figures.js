@@ -44,7 +44,7 @@ export function figuresUI(client) {
       const name = p.topic.slice(root.length);
       if (names.has(name)) {
         const text = line(textOf(p.payload) ?? "", 40);
-        values.set(name, name.startsWith("bytes/") && /^\d+$/.test(text) ? size(Number(text)) : text.replace(/ seconds$/, " s"));
+        values.set(name, name.startsWith("bytes/") && /^\d+$/.test(text) ? size(Number(text)) : text.replace(/ seconds$/, " s").replace(/^lmqgate version /, ""));
         say("sys-said", "");
         draw();
       }

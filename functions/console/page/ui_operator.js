@@ -82,7 +82,7 @@ function row(c, admin) {
 
 /** One client's session. */
 function detail(d) {
-  const subs = (d.subscriptions ?? []).map((s) => el("li", {}, el("bdi", { class: "mono" }, visible(s.filter)), " ",
+  const subs = (d.subscriptions ?? []).map((s) => el("li", {}, el("bdi", { class: "mono" }, s.own ? "sent to this client itself" : visible(s.filter)), " ",
     el("span", { class: "chip" }, `QoS ${s.qos}`), " ", s.lag === null ? "" : el("span", { class: "muted" }, `${s.lag} behind`)));
   return [
     el("dl", { class: "facts" }, facts([
