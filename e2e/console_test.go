@@ -22,6 +22,8 @@ func TestConsole(t *testing.T) {
 		proxy := parts.Proxy(t, f.instances[0].http)
 		page := openBrowser(t)
 		page.open("http://" + proxy.Addr + "/console")
+		page.look("console-start-360", 360, 740, "light")
+		page.look("console-start-1280", 1280, 900, "dark")
 
 		page.write("client-id", "console-"+f.first)
 		page.write("username", "ann")
