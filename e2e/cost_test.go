@@ -11,11 +11,11 @@ import (
 	"lmqgate/adapter/packet"
 )
 
-// background is what instances ask Redis for by themselves: heartbeats, sweeps, and looking at
+// background is what instances ask Redis for by themselves: heartbeats, sweeps, push targets, and looking at
 // the registry, which messages do as well: all that wait share one look.
 var background = []string{
 	"hello", "client", "ping", "inst_beat", "inst_list", "due_page", "status_report", "status_all", "retain_count",
-	"check", "mget", "smismember", "snapshot",
+	"check", "mget", "smismember", "snapshot", "push",
 }
 
 // reconciling is what Reconcile asks for besides.

@@ -145,7 +145,7 @@ func TestCommands(t *testing.T) {
 	i := f.instances[0]
 	out := i.log.String()
 	for _, line := range []string{
-		"lmqgate is running.", i.ws(), "tcp://" + i.tcp, "http://" + i.http + "/health/ready", "EMBEDDED: Redis and RocketMQ run inside this process",
+		"lmqgate is running.", i.ws(), "tcp://" + i.tcp, "http://" + i.http + "/console", "http://" + i.http + "/health/ready", "EMBEDDED: Redis and RocketMQ run inside this process",
 		" sub --url " + i.ws() + " 'chat/#'", " pub --url " + i.ws() + " chat/room1 hello",
 	} {
 		if !strings.Contains(out, line) {

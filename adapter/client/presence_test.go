@@ -146,7 +146,9 @@ func TestTold(t *testing.T) {
 	var lost []string
 	runWith(t, Config{}, func(d *Deps) {
 		d.Presence = g
-		d.Dropped = func(clientID, cause, topic string, n int) { lost = append(lost, fmt.Sprint(clientID, " ", cause, " ", topic, " ", n)) }
+		d.Dropped = func(clientID, cause, topic string, n int) {
+			lost = append(lost, fmt.Sprint(clientID, " ", cause, " ", topic, " ", n))
+		}
 	}, func(t *testing.T, r *rig) {
 		p := r.dial(v5, false, nil).send(connect(v5, "c"))
 		p.want("CONNACK 00")

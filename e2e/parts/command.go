@@ -15,13 +15,24 @@ func Mosquitto(t T, command string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Chromium returns a command that opens a page in a Chromium without a window and with a profile of its own. The caller
-// starts it; it, and what it starts, ends with the test at the latest.
-func Chromium(t T, url string) *exec.Cmd {
+// Chromium returns a command that opens a page in a Chromium without a window and with a profile of its own, with more flags. The
+// caller starts it; it, and what it starts, ends with the test at the latest.
+func Chromium(t T, url string, flags ...string) *exec.Cmd {
 	t.Helper()
 	needPackage(t, "chromium", "chromium")
-	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--log-level=3", "--disable-dev-shm-usage", "--no-first-run",
+	flags = append(flags, "--headless", "--no-sandbox", "--disable-gpu", "--log-level=3", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-extensions", "--disable-background-networking", "--disable-component-update", "--user-data-dir="+t.TempDir(), url)
+	cmd := exec.Command("chromium", flags...)
+	ends(t, cmd)
+	return cmd
+}
+
+// Node returns a command that runs Node with arguments in a directory. The caller starts it; it ends with the test at the latest.
+func Node(t T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	needPackage(t, "node", "nodejs")
+	cmd := exec.Command("node", args...)
+	cmd.Dir = dir
 	ends(t, cmd)
 	return cmd
 }

@@ -161,6 +161,39 @@ func TestSubscribeAway(t *testing.T) {
 	}
 }
 
+// leaves is a store whose client leaves while its instance is asked.
+type leaves struct {
+	*redisstore.Store
+	t     *testing.T
+	epoch session.Epoch
+	asked session.Word
+}
+
+func (l *leaves) Ask(ctx context.Context, instance string, w session.Word) (session.Word, error) {
+	l.asked = w
+	if _, err := l.Detach(ctx, w.ClientID, l.epoch, session.PartingClean); err != nil || instance != "i1" {
+		l.t.Error(instance, err)
+	}
+	return session.Word{Kind: session.WordAnswer, ClientID: w.ClientID, Absent: true}, nil
+}
+
+// TestSubscribeLeaving: a client that leaves meanwhile is subscribed all the same.
+func TestSubscribeLeaving(t *testing.T) {
+	s := scene(t)
+	l := &leaves{Store: s, t: t, epoch: attach(t, s, "c").Epoch}
+	done, err := admin.New(admin.Config{Sessions: l, Filters: s}).Subscribe(t.Context(), "c", "new", admin.Options{QoS: 1, RetainHandling: 2})
+	if err != nil || done.State != admin.Away {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	want := session.Word{Kind: session.WordSubscribe, ClientID: "c", Subscription: session.Subscription{Filter: "new", QoS: 1, RetainHandling: 2, Granted: true}}
+	if l.asked != want {
+		t.Errorf("asked %+v", l.asked)
+	}
+	if _, st, err := s.Peek(t.Context(), "c"); err != nil || len(st.Subscriptions) != 2 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 // TestSubscribeRefused: what cannot be done, changes nothing.
 func TestSubscribeRefused(t *testing.T) {
 	s := scene(t)

@@ -10,6 +10,7 @@ import (
 type document struct {
 	tags     []any
 	paths    object
+	hooks    object // what is sent to others; nil: nothing
 	schemas  object
 	refused  object // responses that are problems, by status
 	security object

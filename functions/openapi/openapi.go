@@ -53,7 +53,7 @@ func Document(parts ...Part) []byte {
 			p.add()
 		}
 	}
-	b, err := json.MarshalIndent(object{
+	whole := object{
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "lmqgate", "version": "1", "license": object{"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -63,7 +63,11 @@ func Document(parts ...Part) []byte {
 		"servers": []any{object{"url": "/"}},
 		"tags":    d.tags, "paths": d.paths,
 		"components": object{"schemas": d.schemas, "responses": d.refused, "securitySchemes": d.security},
-	}, "", " ")
+	}
+	if d.hooks != nil {
+		whole["webhooks"] = d.hooks
+	}
+	b, err := json.MarshalIndent(whole, "", " ")
 	if err != nil { // maps of texts and numbers
 		panic(err)
 	}

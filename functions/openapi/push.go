@@ -63,4 +63,5 @@ func (d *document) push() {
 			answers: object{"204": object{"description": "gone"}}, problems: append([]int{412}, operator...),
 		}),
 	})
+	d.webhooks()
 }

@@ -126,7 +126,7 @@ func (e *event) structured() ([]byte, error) {
 	case isText(e.contentType) && utf8.Valid(payload):
 		a["data"] = string(payload)
 	default:
-		a["data_base64"] = payload
+		a["data_base64"] = base64.StdEncoding.EncodeToString(payload) // of none too, not null
 	}
 	return plainJSON(a)
 }
@@ -142,7 +142,7 @@ func (e *event) pubsub(name string, attempt int) ([]byte, error) {
 	at := e.at.Format("2006-01-02T15:04:05.000Z07:00")
 	return plainJSON(map[string]any{
 		"message": map[string]any{
-			"data": e.m.Payload, "attributes": attributes, "messageId": e.id, "message_id": e.id,
+			"data": base64.StdEncoding.EncodeToString(e.m.Payload), "attributes": attributes, "messageId": e.id, "message_id": e.id,
 			"publishTime": at, "publish_time": at, "orderingKey": e.m.Topic,
 		},
 		"subscription":    "projects/lmqgate/subscriptions/" + name,

@@ -330,6 +330,40 @@ func TestKickUnconfirmed(t *testing.T) {
 	})
 }
 
+// TestSubscribe: a client that is away is subscribed, once anew and then with other options, and unsubscribed, and what cannot be done
+// is said.
+func TestSubscribe(t *testing.T) {
+	onRedis(t, func(t *testing.T, s *scene) {
+		s.environ = append(s.environ, "MAX_SUBSCRIPTIONS=2")
+		s.fill()
+		for _, tt := range []struct {
+			args string
+			code int
+			want string
+		}{
+			{"subscribe sensor-1 new/# --qos 2", 0, "sensor-1 is subscribed to new/# (away, QoS 2)\n"},
+			{"subscribe sensor-1 new/#", 0, "sensor-1 was subscribed and has new options of new/# (away, QoS 1)\n"},
+			{"subscribe sensor-1 third", 1, "MAX_SUBSCRIPTIONS"},
+			{"subscribe sensor-1 a/#/b", 1, "a/#/b is not a topic filter"},
+			{"subscribe sensor-1 $share/g/a", 1, "for a client that is connected"},
+			{"subscribe sensor-1 chat/p2p/phone-7/#", 1, "goes to that client only"},
+			{"subscribe nobody a", 1, "has neither a connection nor a session"},
+			{"subscribe phone-7 a --timeout 300ms", 1, "the instance of phone-7 does not answer within 300ms"},
+			{"unsubscribe sensor-1 new/#", 0, "sensor-1 is no longer subscribed to new/# (away)\n"},
+			{"unsubscribe sensor-1 new/#", 0, "sensor-1 was not subscribed to new/# (away)\n"},
+			{"unsubscribe sensor-1 chat/room1 --json", 0, `"existed": true`},
+		} {
+			got := s.run(strings.Fields(tt.args)...)
+			if text := got.out + got.err; got.code != tt.code || !strings.Contains(text, tt.want) {
+				t.Errorf("%s: %+v", tt.args, got)
+			}
+		}
+		if got := s.run("filters"); strings.Contains(got.out, "new/#") || strings.Contains(got.out, "chat/room1") {
+			t.Errorf("still held:\n%s", got.out)
+		}
+	})
+}
+
 // TestRetainedDelete deletes once.
 func TestRetainedDelete(t *testing.T) {
 	onRedis(t, func(t *testing.T, s *scene) {
@@ -364,6 +398,11 @@ func TestAdminRefuses(t *testing.T) {
 		{"", "retained --get a/+", 2, "give one topic"},
 		{"", "filters --clients", 2, "needs a filter"},
 		{"", "topics --timeout 0", 2, "--timeout"},
+		{"", "subscribe a", 2, "usage: lmqgate subscribe [flags] ID FILTER"},
+		{"", "subscribe --qos 3 a b", 2, "--qos 3"},
+		{"", "subscribe --retain-handling 3 a b", 2, "--retain-handling 3"},
+		{"", "subscribe --identifier 268435456 a b", 2, "--identifier 268435456"},
+		{"", "unsubscribe a", 2, "usage: lmqgate unsubscribe [flags] ID FILTER"},
 	} {
 		if got := runAdmin(t.Context(), []string{tt.environ}, strings.Fields(tt.args)...); got.code != tt.code || !strings.Contains(got.err, tt.want) || got.out != "" {
 			t.Errorf("%s: %+v", tt.args, got)

@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"lmqgate/adapter/events"
 	"lmqgate/functions/admin"
 	"lmqgate/functions/openapi"
 	"lmqgate/functions/openapi/openapitest"
@@ -117,6 +120,27 @@ func methods(t *testing.T, at string, c *openapitest.Checker) {
 			}
 			if missing == known {
 				t.Errorf("%s %s: %d", method, path, resp.StatusCode)
+			}
+		}
+	}
+}
+
+// TestEventsDescribed: events are what the document says, with every field there is and with the fewest.
+func TestEventsDescribed(t *testing.T) {
+	c := openapitest.All(t)
+	code, at := 0x8E, time.Date(2026, 3, 1, 12, 0, 0, 1, time.UTC)
+	for _, kind := range events.Types() {
+		for _, e := range []events.Event{
+			{Type: kind, At: at},
+			{
+				Type: kind, At: at, Instance: "i", ClientID: "c", Username: "u", Address: "::1", Transport: "ws", Protocol: "5.0", Clean: true, KeepAlive: 60,
+				Since: at, Code: &code, Reason: "r", Filters: []string{"a"}, Topic: "t", Count: 1,
+			},
+		} {
+			text, err := json.Marshal(e)
+			must(t, err)
+			if err := c.CheckSchema("Event", text); err != nil {
+				t.Errorf("%s: %v", text, err)
 			}
 		}
 	}

@@ -1,5 +1,5 @@
 // The part "Connection": who connects, and how that goes.
-import { $, facts, judge, say } from "./dom.js";
+import { $, facts, judge, openInvalid, say } from "./dom.js";
 import { pairsFrom, visible } from "./show.js";
 import { wrongTopic } from "./topics.js";
 import { bytesOf } from "./wire.js";
@@ -14,6 +14,7 @@ export function connectionUI(client) {
   crypto.getRandomValues(number);
   $("client-id").value = `console-${number[0].toString(16).padStart(8, "0")}`;
 
+  openInvalid($("connect"));
   $("connect").addEventListener("submit", (e) => {
     e.preventDefault();
     if (client.state !== "off") {

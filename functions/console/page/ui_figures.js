@@ -28,7 +28,8 @@ export function figuresUI(client) {
       await client.subscribe(filter, { qos: 0 });
       if (values.size === 0) say("sys-said", "Subscribed; the gateway tells its figures every few seconds.");
     } catch (error) {
-      say("sys-said", `No figures: ${visible(error.message)}. STATUS_USERS says who may read them.`, "bad");
+      const hint = error.code === 0x87 ? " STATUS_USERS says who may read them." : "";
+      say("sys-said", `No figures: ${visible(error.message)}.${hint}`, "bad");
     }
   });
 
@@ -44,7 +45,7 @@ export function figuresUI(client) {
       const name = p.topic.slice(root.length);
       if (names.has(name)) {
         const text = line(textOf(p.payload) ?? "", 40);
-        values.set(name, name.startsWith("bytes/") && /^\d+$/.test(text) ? size(Number(text)) : text.replace(/ seconds$/, " s"));
+        values.set(name, name.startsWith("bytes/") && /^\d+$/.test(text) ? size(Number(text)) : text.replace(/ seconds$/, " s").replace(/^lmqgate version /, ""));
         say("sys-said", "");
         draw();
       }

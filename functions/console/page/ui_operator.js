@@ -26,7 +26,7 @@ export function operatorUI() {
     if (more) $("clients").append(...rows);
     else $("clients").replaceChildren(...rows);
     asked = { ...query, cursor: page.next };
-    $("more").hidden = !page.next;
+    $("more-row").hidden = !page.next;
     const n = $("clients").childElementCount;
     say("admin-said", `${n} ${n === 1 ? "client" : "clients"}${page.next ? ", and there are more" : ""}.`);
     if (more) rows[0]?.querySelector("summary").focus();
@@ -82,7 +82,7 @@ function row(c, admin) {
 
 /** One client's session. */
 function detail(d) {
-  const subs = (d.subscriptions ?? []).map((s) => el("li", {}, el("bdi", { class: "mono" }, visible(s.filter)), " ",
+  const subs = (d.subscriptions ?? []).map((s) => el("li", {}, el("bdi", { class: "mono" }, s.own ? "sent to this client itself" : visible(s.filter)), " ",
     el("span", { class: "chip" }, `QoS ${s.qos}`), " ", s.lag === null ? "" : el("span", { class: "muted" }, `${s.lag} behind`)));
   return [
     el("dl", { class: "facts" }, facts([

@@ -21,7 +21,7 @@ export function subscriptionsUI(client) {
   });
 
   const row = ({ filter, qos, granted, noLocal }) => {
-    const remove = el("button", { type: "button", class: "small", "aria-label": `Unsubscribe from ${visible(filter)}` }, "Unsubscribe");
+    const remove = el("button", { type: "button", class: "small", "aria-label": `Remove ${visible(filter)}` }, "Remove");
     remove.addEventListener("click", async () => {
       $("filter").focus(); // the button goes
       await client.unsubscribe(filter);

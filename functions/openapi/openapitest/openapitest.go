@@ -162,6 +162,33 @@ func (c *Checker) Operations() (all []string) {
 	return all
 }
 
+// CheckWebhook says what is wrong with a request that the gateway makes.
+func (c *Checker) CheckWebhook(name string, r *http.Request, body []byte) error {
+	item := c.doc.Webhooks[name]
+	if item == nil {
+		return fmt.Errorf("there is no webhook %q", name)
+	}
+	r = r.Clone(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, Route: &routers.Route{Spec: c.doc, PathItem: item, Method: r.Method, Operation: item.Post},
+		Options: &openapi3filter.Options{MultiError: true, SkipSettingDefaults: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	})
+}
+
+// CheckSchema says what is wrong with a JSON value.
+func (c *Checker) CheckSchema(name string, value []byte) error {
+	schema := c.doc.Components.Schemas[name]
+	if schema == nil {
+		return fmt.Errorf("there is no schema %q", name)
+	}
+	var v any
+	if err := json.Unmarshal(value, &v); err != nil {
+		return err
+	}
+	return schema.Value.VisitJSON(v, openapi3.EnableJSONSchema2020())
+}
+
 // Check says what is wrong with an answer to a request: nil, if all is as the document says.
 func (c *Checker) Check(r *http.Request, sent []byte, status int, header http.Header, body []byte) error {
 	if r.Method == http.MethodHead || r.Method == http.MethodOptions {
@@ -204,11 +231,7 @@ func (c *Checker) unknown(r *http.Request, status int, header http.Header, body 
 	if !strings.HasPrefix(header.Get("Content-Type"), "application/problem+json") {
 		return fmt.Errorf("%s %s: %d without a problem, but %q", r.Method, r.URL, status, header.Get("Content-Type"))
 	}
-	var problem any
-	if err := json.Unmarshal(body, &problem); err != nil {
-		return err
-	}
-	return c.doc.Components.Schemas["Problem"].Value.VisitJSON(problem, openapi3.EnableJSONSchema2020())
+	return c.CheckSchema("Problem", body)
 }
 
 // loaded is the checker of all tests of a process: it takes a while to make.
