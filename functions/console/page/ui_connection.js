@@ -33,6 +33,9 @@ export function connectionUI(client) {
   });
   $("hurry").addEventListener("click", () => client.hurry());
   addEventListener("online", () => client.hurry());
+  document.addEventListener("visibilitychange", () => { // hidden pages have slow timers
+    if (!document.hidden) client.hurry();
+  });
 
   let ends; // when the pause between two attempts is over
   let counting;
