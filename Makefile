@@ -88,6 +88,10 @@ fmt: ## format all Go files
 lint: ## formatting, vet, staticcheck, module file, import rules
 	@GO='$(GO)' GOFUMPT='$(GOFUMPT)' STATICCHECK='$(STATICCHECK)' e2e/scripts/lint
 
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the module is built of; says so where the database cannot be reached
+	@GO='$(GO)' e2e/scripts/vuln
+
 .PHONY: generate
 generate: ## the README's table of variables and the table of metrics
 	@$(GO) generate ./infra/config ./infra/gateway

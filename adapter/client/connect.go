@@ -51,6 +51,9 @@ func (c *client) handshake() bool {
 	c.dec.SetMaxPacketSize(c.srv.cfg.MaxPacketSize)
 	c.welcomed.Store(true)
 	c.attach(attach, st)
+	if c.srv.rechecks.Load() { // rules changed while it was on its way, maybe
+		c.recheck()
+	}
 	c.came(connect, st, began)
 	c.announce(st)
 	return true

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/access"
@@ -65,13 +67,55 @@ func (c *client) revoke(st *session.State) {
 	c.srv.release(ctx, c.id, gone)
 }
 
-// recheck ends the subscriptions of a connected client that it is not allowed any more.
-func (c *client) recheck() {
+// mostRechecks bounds how many clients' subscriptions are ended side by side.
+const mostRechecks = 16
+
+// Recheck ends subscriptions that are not allowed any more, of all clients, and returns how many. It is called after rules have
+// changed; who is about to connect looks by itself.
+func (s *Server) Recheck() int {
+	s.rechecks.Store(true)
+	var ended atomic.Int64
+	var all sync.WaitGroup
+	places := make(chan struct{}, mostRechecks)
+	for _, c := range s.all() {
+		if !c.attached.Load() {
+			continue
+		}
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			ended.Add(int64(c.recheckFor(c.meanwhile)))
+		})
+	}
+	all.Wait()
+	return int(ended.Load())
+}
+
+// meanwhile runs fn beside the reading goroutine, with a context that ends when the connection closes. Called under behalf.mu.
+func (c *client) meanwhile(fn func(ctx context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.srv.cfg.Redis)
+	defer cancel()
+	c.behalf.stop.Store(&cancel)
+	defer c.behalf.stop.Store(nil)
+	if c.behalf.over || c.ending.begun() || c.given() {
+		cancel()
+	}
+	fn(ctx)
+}
+
+// recheck ends the subscriptions of a connected client that it is not allowed any more. It is for the reading goroutine.
+func (c *client) recheck() { c.recheckFor(c.during) }
+
+// recheckFor does so by what runs it, and returns how many.
+func (c *client) recheckFor(run func(fn func(ctx context.Context))) int {
 	if c.srv.deps.Access == nil {
-		return
+		return 0
 	}
 	c.behalf.mu.Lock()
 	defer c.behalf.mu.Unlock()
+	if c.behalf.over {
+		return 0
+	}
 	var gone []string
 	for _, f := range c.filters {
 		if !c.behalf.given.has(f) && !c.mayHave(f) {
@@ -79,17 +123,22 @@ func (c *client) recheck() {
 		}
 	}
 	if len(gone) == 0 {
-		return
+		return 0
 	}
 	c.log(slog.LevelInfo, "subscriptions ended, which are not allowed any more", "filters", gone)
+	if c.inside != nil { // its reader is to know
+		c.Close(packet.NotAuthorized)
+		return len(gone)
+	}
 	var codes []packet.ReasonCode
-	c.during(func(ctx context.Context) { codes = c.delivery.Unsubscribe(ctx, gone) })
+	run(func(ctx context.Context) { codes = c.delivery.Unsubscribe(ctx, gone) })
 	for i, code := range codes {
 		if code.Failed() { // else it would go on
 			c.Close(packet.NotAuthorized)
-			return
+			return len(gone)
 		}
 		c.drop(gone[i])
 	}
 	c.unsubscribed(gone)
+	return len(gone)
 }

@@ -59,6 +59,7 @@ type Server struct {
 
 	behalves chan struct{} // full while mostBehalf questions of operators are being answered
 
+	rechecks atomic.Bool // Recheck was called
 	draining atomic.Bool // set under mu
 
 	mu      sync.Mutex         // protects the fields below

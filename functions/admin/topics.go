@@ -73,14 +73,20 @@ func (a *Admin) Topics(ctx context.Context) (Topics, error) {
 
 // sum adds a filter to its topic; false: there are too many topics.
 func (a *Admin) sum(sums map[string]*Topic, f Filter) bool {
-	first := topic.First(f.Filter)
+	space := topic.SpaceIn(f.Filter)
+	own, _ := space.Unmount(f.Filter)
+	level := topic.First(own)
+	first := level
+	if mounted, err := space.Mount(level); err == nil {
+		first = mounted
+	}
 	t := sums[first]
 	if t == nil {
 		if len(sums) >= maxTopics {
 			return false
 		}
 		t = &Topic{First: first}
-		if first != "+" && first != "#" {
+		if level != "+" && level != "#" {
 			t.RocketMQ = a.cfg.RocketMQTopic(f.Filter)
 		}
 		sums[first] = t

@@ -69,7 +69,7 @@ func (c *Config) checkRules(set map[string]string, wrong *Problems) {
 	wrong.must(set, "ACL_DEFAULT", c.ACLDefault == "" || c.ACLDefault == "allow" || c.ACLDefault == "deny")
 	if c.ACLDefault == "" {
 		c.ACLDefault = "allow"
-		if len(c.Rules) > 0 {
+		if c.ACLRules != "" || c.ACLRulesFile != "" { // an empty list, too
 			c.ACLDefault = "deny"
 		}
 	}
@@ -149,4 +149,22 @@ func readSmall(name string) (string, error) {
 		return "", fmt.Errorf("read file: %w", err)
 	}
 	return string(b), nil
+}
+
+// ReadRules reads ACL_RULES and ACL_RULES_FILE again: a mounted file may have been replaced.
+func (c *Config) ReadRules() ([]access.Rule, error) {
+	var rules []access.Rule
+	if c.ACLRules != "" {
+		fixed, err := access.ParseRules([]byte(c.ACLRules))
+		if err != nil {
+			return nil, err
+		}
+		rules = fixed
+	}
+	text, err := readSmall(c.ACLRulesFile)
+	if err != nil {
+		return nil, err
+	}
+	more, err := access.ParseRules([]byte(text))
+	return append(rules, more...), err
 }

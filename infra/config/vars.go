@@ -180,7 +180,7 @@ var vars = []Var{
 	},
 	{
 		Name: "ACL_RULES_FILE", Default: "none",
-		Meaning: "file with such rules, behind those of `ACL_RULES`",
+		Meaning: "file with such rules, behind those of `ACL_RULES`; read again every 10 s",
 		Accepts: "a readable file with a JSON list of rules",
 	},
 	{

@@ -82,6 +82,8 @@ type Gateway struct {
 	reader    *inside.Reader
 	verifier  access.Verifier
 	access    access.Authorizer
+	rules     *access.Live    // of access
+	rulesFile *rulesFile      // nil: there is none
 	edge      *web.Edge       // before all functions
 	patterns  []string        // of the routes on PORT
 	stream    *stream.Handler // nil: off
@@ -185,6 +187,10 @@ func (g *Gateway) Start(ctx context.Context) error {
 		g.loop(func() { g.compat.Run(loops) })
 	}
 	g.loop(func() { g.openStatus().Run(loops) })
+	if g.cfg.ACLRulesFile != "" {
+		g.rulesFile = g.newRulesFile()
+		g.loop(func() { g.rulesFile.run(loops) })
+	}
 	if len(g.cfg.Relay) > 0 {
 		g.loop(func() { g.openRelay().Run(loops) })
 	}
@@ -242,9 +248,8 @@ func (g *Gateway) assemble() error {
 		}
 	})
 	g.presence = g.openPresence()
-	g.verifier, g.access = chain, access.And{
-		access.NewStatusRule(g.cfg.StatusUsers), &access.RuleSet{Everybody: g.cfg.Rules, Default: g.cfg.ACLDefault == "allow"},
-	}
+	g.rules = access.NewLive(&access.RuleSet{Everybody: g.cfg.Rules, Default: g.cfg.ACLDefault == "allow"})
+	g.verifier, g.access = chain, access.And{access.NewStatusRule(g.cfg.StatusUsers), g.rules}
 	g.clients = client.NewServer(client.Deps{
 		Sessions: g.store, Viewer: g.store, Sweeper: g.store, Words: g.store, Filters: g.store, Committer: g.committer,
 		Deliver: deliverer{g.hub}, Lanes: lanes{g.dispatch}, Verifier: chain, Enhanced: enhanced,

@@ -42,6 +42,9 @@ func (g *Gateway) mux() http.Handler {
 func (g *Gateway) root(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("lmqgate: MQTT over WebSocket at " + g.cfg.WSPath + ", health at /health/live and /health/ready\n"))
+	if g.cfg.Console {
+		_, _ = w.Write([]byte("A page to try it with: /console\n"))
+	}
 }
 
 // live looks at the process only.

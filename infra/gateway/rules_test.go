@@ -3,9 +3,12 @@ package gateway
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +18,7 @@ import (
 
 	"lmqgate/adapter/packet"
 	"lmqgate/infra/minimq"
+	"lmqgate/meta/message"
 )
 
 // granted subscribes and returns the code.
@@ -226,5 +230,52 @@ func TestTokens(t *testing.T) {
 	post("ann/y", token)
 	if got := p.receive("hello"); got.Topic != "ann/y" {
 		t.Errorf("got %s", got.Topic)
+	}
+}
+
+// TestRulesFileChanges: what a new file forbids ends at once, for clients that are there, for streams, and for who comes back; a broken
+// file changes nothing.
+func TestRulesFileChanges(t *testing.T) {
+	noLeaks(t)
+	name := filepath.Join(t.TempDir(), "rules.json")
+	write := func(text string) { must(t, os.WriteFile(name, []byte(text), 0o600)) }
+	write(`[{"permission":"allow","action":"all","topic":"#"}]`)
+	g := start(t, load(t, "ACL_RULES_FILE="+name, `ACL_RULES=[{"permission":"deny","action":"all","topic":"never"}]`))
+	lasting, _ := dial(t, g, connect("lasting", 3600))
+	c, _ := dial(t, g, connect("c", 0))
+	for _, p := range []*peer{lasting, c} {
+		if a, b, no := p.granted("secret/#"), p.granted("open/#"), p.granted("never"); a.Failed() || b.Failed() || no != packet.NotAuthorized {
+			t.Fatal(a, b, no)
+		}
+	}
+	r := readingOf(t, g, message.ReadRequest{Name: "$http/r", Filters: []string{"secret/+"}})
+	lasting.send(&packet.Disconnect{})
+	lasting.next()
+
+	write(`[{"permission":"allow","action":"all"`)
+	g.rulesFile.look()
+	publisher, _ := dial(t, g, connect("publisher", 0))
+	publisher.says("secret/a", "1")
+	reads(t, r, "1")
+	if p, ok := c.next().(*packet.Publish); !ok || string(p.Payload) != "1" {
+		t.Fatalf("%+v", p)
+	}
+	c.send(&packet.Puback{PacketID: 1})
+
+	write(`[{"permission":"deny","action":"subscribe","topic":"secret/#"},{"permission":"allow","action":"all","topic":"#"}]`)
+	g.rulesFile.look()
+	if _, err := r.Next(t.Context()); !errors.Is(err, message.ErrNotAllowed) {
+		t.Errorf("the stream: %v", err)
+	}
+	publisher.says("secret/a", "2")
+	publisher.says("open/a", "3")
+	again, _ := dial(t, g, connect("lasting", 3600))
+	for name, p := range map[string]*peer{"c": c, "lasting": again} { // of lasting "1" waited, which it may not read any more
+		if m, ok := p.next().(*packet.Publish); !ok || string(m.Payload) != "3" {
+			t.Errorf("%s got %+v", name, m)
+		}
+		if code := p.granted("secret/a"); code != packet.NotAuthorized {
+			t.Errorf("%s: %v", name, code)
+		}
 	}
 }

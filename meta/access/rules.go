@@ -109,5 +109,8 @@ func validRuleTopic(filter string) error {
 	if topic.ValidFilter(filter) != nil {
 		return fmt.Errorf("%.100q is not a topic filter: %w", filter, ErrRules)
 	}
+	if strings.HasPrefix(filter, "$share/") { // it would cover nothing: subscriptions are looked at without it
+		return fmt.Errorf("%.100q is of a shared subscription, give the filter inside: %w", filter, ErrRules)
+	}
 	return nil
 }

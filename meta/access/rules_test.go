@@ -36,7 +36,7 @@ func TestParseRulesRefuses(t *testing.T) {
 	for _, text := range []string{
 		``, `"a"`, `[{"permission":"allow","action":"publish"}]`, `[{"permission":"maybe","action":"publish","topic":"a"}]`,
 		`[{"permission":"allow","action":"read","topic":"a"}]`, `[{"permission":"allow","action":"publish","topic":"a/#/b"}]`,
-		`[{"permission":"allow","action":"publish","topic":"a","qos":1}]`, `{"pub":["a+"]}`, `{"publish":["a"]}`, `{"pub":"a"}`,
+		`[{"permission":"allow","action":"publish","topic":"a","qos":1}]`, `{"pub":["a+"]}`, `{"sub":["$share/g/a"]}`, `{"publish":["a"]}`, `{"pub":"a"}`,
 		`{"pub":[` + strings.Repeat(`"a",`, maxRules) + `"a"]}`,
 	} {
 		if rules, err := ParseRules([]byte(text)); !errors.Is(err, ErrRules) {

@@ -1,6 +1,9 @@
 package access
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // And allows what all of them allow, and an operator's identity to read whatever there is.
 type And []Authorizer
@@ -36,6 +39,26 @@ type RuleSet struct {
 }
 
 var _ Authorizer = (*RuleSet)(nil)
+
+// Live is an Authorizer by rules that change. Make it with NewLive; it is safe for concurrent use.
+type Live struct{ set atomic.Pointer[RuleSet] }
+
+var _ Authorizer = (*Live)(nil)
+
+// NewLive returns one with these rules.
+func NewLive(rules *RuleSet) *Live {
+	l := &Live{}
+	l.Set(rules)
+	return l
+}
+
+// Set puts rules in the place of those that were there.
+func (l *Live) Set(rules *RuleSet) { l.set.Store(rules) }
+
+// Allowed implements Authorizer.
+func (l *Live) Allowed(id Identity, clientID string, a Action, name string) bool {
+	return l.set.Load().Allowed(id, clientID, a, name)
+}
 
 // Allowed implements Authorizer. Of a shared subscription it takes the whole filter as well as the one inside. For Publish
 // and Retain it does not allocate.

@@ -7,12 +7,28 @@ const MaxRocketMQBytes = 127
 
 // RocketMQTopic returns the RocketMQ topic that a name is produced to: its first level if that is a possible topic name
 // (`[A-Za-z0-9_-]{1,127}`), not reserved by RocketMQ and allowed, otherwise fallback. A nil allowed allows any.
+//
+// Of a name in a tenant's space it is the RocketMQ topic of the tenant's own name, in the RocketMQ namespace of the tenant:
+// `<tenant>%<topic>`, as RocketMQ's clients write a topic when they are given a namespace. No plain name has a '%', so no two
+// tenants, nor a tenant and anybody else, have one together. Where that is too long it is the fallback, with the
+// namespace if there is room for it.
 func RocketMQTopic(name, fallback string, allowed func(first string) bool) string {
-	first := First(name)
+	prefix, own := cutSpace(name)
+	first := First(own)
 	if !plain(first) || Reserved(first) || allowed != nil && !allowed(first) {
+		first = fallback
+	}
+	if prefix == "" {
+		return first
+	}
+	namespace := Space{prefix}.Tenant() + "%"
+	if len(namespace)+len(first) > MaxRocketMQBytes {
+		first = fallback
+	}
+	if first == "" || len(namespace)+len(first) > MaxRocketMQBytes {
 		return fallback
 	}
-	return first
+	return namespace + first
 }
 
 // Reserved reports whether RocketMQ keeps a topic name for itself: the system topics of its TopicValidator, what brokers

@@ -20,7 +20,8 @@ var Selector = consumer.MessageSelector{Type: consumer.TAG, Expression: message.
 // Subscribe has a consumer of rocketmq-client-go call handle with the messages of MQTT clients that match one of the filters. Call
 // it once, before the consumer's Start: RocketMQ wants all members of a consumer group to subscribe to the same.
 //
-// The filters' first levels must be names, since a RocketMQ topic cannot be a wildcard. An error of handle has RocketMQ
+// The filters' first levels must be names, since a RocketMQ topic cannot be a wildcard; what tenants have is read with
+// `$tenant/<tenant>/` before them. An error of handle has RocketMQ
 // deliver the message again later; handle is called from several goroutines, and as RocketMQ promises at least once. Its
 // context is the consumer's.
 func Subscribe(c rocketclient.PushConsumer, filters []string, handle func(context.Context, *message.Message) error) error {
@@ -29,7 +30,8 @@ func Subscribe(c rocketclient.PushConsumer, filters []string, handle func(contex
 		if err := topic.ValidFilter(f); err != nil {
 			return fmt.Errorf("filter %q: %w", f, err)
 		}
-		if first := topic.First(f); first == "+" || first == "#" {
+		own, _ := topic.SpaceIn(f).Unmount(f)
+		if first := topic.First(own); first == "+" || first == "#" {
 			return fmt.Errorf("filter %q: a consumer reads RocketMQ topics, so the first level must be a name", f)
 		}
 		t := topic.RocketMQTopic(f, DefaultFallback, nil)

@@ -114,9 +114,10 @@ export class Client {
         if (this.#socket !== socket) return;
       }
     } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-      this.#send({ type: "DISCONNECT", reason: error.reason });
-      this.#end(`what the gateway sent is not MQTT: ${error.message}`);
+      const theirs = error instanceof Malformed;
+      this.#send({ type: "DISCONNECT", reason: theirs ? error.reason : 0x80 });
+      this.#end(theirs ? `what the gateway sent is not MQTT: ${error.message}` : "this page failed");
+      if (!theirs) throw error;
     }
   }
 

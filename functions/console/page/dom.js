@@ -31,6 +31,14 @@ export function judge(field, saidId, why) {
   return true;
 }
 
+/** A wrong value in a closed <details> of a form opens it, so that the browser can point at it. */
+export function openInvalid(form) {
+  form.addEventListener("invalid", (e) => {
+    const details = e.target.closest("details");
+    if (details) details.open = true;
+  }, true);
+}
+
 /** Pairs of name and value for a <dl>; those without a value are left out. */
 export function facts(pairs) {
   return pairs.filter(([, v]) => v !== undefined && v !== null && v !== "")

@@ -5,7 +5,8 @@ export class Journal {
   #bytes = 0;
   #most;
   #mostBytes;
-  #until; // number of the last message before the pause; undefined: no pause
+  #frozen; // what is shown while it pauses; undefined: no pause
+  #until = 0; // number of the last message before the pause
 
   /** How many messages have come, and how many of them were given up for newer ones. */
   came = 0;
@@ -33,7 +34,7 @@ export class Journal {
   }
 
   get paused() {
-    return this.#until !== undefined;
+    return this.#frozen !== undefined;
   }
 
   /** How many messages came since the pause began. */
@@ -41,12 +42,15 @@ export class Journal {
     return this.paused ? this.came - this.#until : 0;
   }
 
+  /** What is shown stays, while what comes is kept beside it within the same bounds. */
   pause() {
-    this.#until ??= this.came;
+    if (this.paused) return;
+    this.#frozen = [...this.#list];
+    this.#until = this.came;
   }
 
   go() {
-    this.#until = undefined;
+    this.#frozen = undefined;
   }
 
   clear() {
@@ -54,11 +58,12 @@ export class Journal {
     this.#bytes = 0;
     this.came = 0;
     this.dropped = 0;
-    if (this.paused) this.#until = 0;
+    if (this.paused) this.#frozen = [];
+    this.#until = 0;
   }
 
   /** What is to be seen, newest first: not what came since the pause, only what wanted accepts. */
   shown(wanted = () => true) {
-    return this.#list.filter((m) => m.number <= (this.#until ?? Infinity) && wanted(m)).reverse();
+    return (this.#frozen ?? this.#list).filter(wanted).reverse();
   }
 }

@@ -107,7 +107,7 @@ export class Subscriptions {
     const waiting = sub.waiting.splice(0);
     if (code >= 0x80) {
       this.#wanted.delete(sub.filter);
-      const error = new Error(reasonText(code, said));
+      const error = Object.assign(new Error(reasonText(code, said)), { code });
       if (waiting.length === 0) this.refused?.(sub.filter, error);
       for (const w of waiting) w.reject(error);
       return;

@@ -28,7 +28,8 @@ export function figuresUI(client) {
       await client.subscribe(filter, { qos: 0 });
       if (values.size === 0) say("sys-said", "Subscribed; the gateway tells its figures every few seconds.");
     } catch (error) {
-      say("sys-said", `No figures: ${visible(error.message)}. STATUS_USERS says who may read them.`, "bad");
+      const hint = error.code === 0x87 ? " STATUS_USERS says who may read them." : "";
+      say("sys-said", `No figures: ${visible(error.message)}.${hint}`, "bad");
     }
   });
 

@@ -26,7 +26,7 @@ export function operatorUI() {
     if (more) $("clients").append(...rows);
     else $("clients").replaceChildren(...rows);
     asked = { ...query, cursor: page.next };
-    $("more").hidden = !page.next;
+    $("more-row").hidden = !page.next;
     const n = $("clients").childElementCount;
     say("admin-said", `${n} ${n === 1 ? "client" : "clients"}${page.next ? ", and there are more" : ""}.`);
     if (more) rows[0]?.querySelector("summary").focus();

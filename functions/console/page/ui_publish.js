@@ -1,10 +1,11 @@
 // The part "Publish".
-import { $, judge, say } from "./dom.js";
+import { $, judge, openInvalid, say } from "./dom.js";
 import { bytesFrom, line, pairsFrom, visible } from "./show.js";
 import { wrongTopic } from "./topics.js";
 import { bytesOf } from "./wire.js";
 
 export function publishUI(client) {
+  openInvalid($("publisher"));
   $("publisher").addEventListener("submit", async (e) => {
     e.preventDefault();
     const field = $("topic");
