@@ -66,7 +66,7 @@ func (b *browser) accessible() {
 	b.eval(`document.activeElement.blur(), scrollTo(0, 0)`, nil)
 }
 
-// legible: every text has a contrast of at least 4.5 to its ground, every control is at least 24 pixels high (WCAG 2.2 AA).
+// legible: every text has a contrast of at least 4.5 to its ground, every control's border one of 3, and is at least 24 pixels high (WCAG 2.2 AA).
 func (b *browser) legible(where string) {
 	b.t.Helper()
 	var wrong []string
@@ -92,6 +92,11 @@ func (b *browser) legible(where string) {
 		}
 		for (const e of document.querySelectorAll("button, summary, select, input")) {
 			const box = e.getBoundingClientRect();
+			if (e.checkVisibility() && !e.classList.contains("main") && e.tagName !== "SUMMARY") {
+				const [a, b] = [light(parse(getComputedStyle(e).borderTopColor)), light(ground(e.parentElement))];
+				const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+				if (contrast < 3) wrong.add("border " + contrast.toFixed(2) + ": " + e.tagName + " " + e.id);
+			}
 			if (e.checkVisibility() && e.type !== "checkbox" && box.height < 24) wrong.add("too small: " + e.tagName + " " + e.id + " " + box.height);
 		}
 		return [...wrong];

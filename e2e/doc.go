@@ -11,6 +11,6 @@
 // LMQGATE_TEST_BACKENDS chooses among mini and real. TestBrokers has RocketMQ servers of its own, of other kinds.
 //
 // -short makes the tests small, LMQGATE_TEST_LONG=1 makes them thorough. Random choices come from a seed that is printed;
-// LMQGATE_TEST_SEED repeats it. The instances are built with the race detector where the machine has a C compiler;
+// LMQGATE_TEST_SEED repeats it. LMQGATE_TEST_SCREENSHOTS names a folder that pictures of the console are left in. The instances are built with the race detector where the machine has a C compiler;
 // a data race or a panic in the log of an instance fails the test that ran it.
 package e2e

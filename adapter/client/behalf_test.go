@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -57,4 +58,42 @@ func TestOnBehalf(t *testing.T) {
 		synctest.Wait()
 		ask("subscribe", "c", "late", one("z"), "00 true")
 	})
+}
+
+// TestOnBehalfEnds: a client that goes ends what is being done for it, whoever waits; what its own SUBSCRIBE waits for comes in turn.
+func TestOnBehalfEnds(t *testing.T) {
+	for name, end := range map[string]func(*rig, *peer){
+		"disconnect": func(_ *rig, p *peer) { p.send(&packet.Disconnect{}) },
+		"kick":       func(r *rig, _ *peer) { r.srv.Word(session.Word{Kind: session.WordKick, ClientID: "c"}) },
+		"lost":       func(r *rig, _ *peer) { r.srv.Word(session.Word{Kind: session.WordLost, ClientID: "c", Epoch: 1}) },
+		"subscribing": func(r *rig, p *peer) {
+			p.send(&packet.Subscribe{PacketID: 1, Filters: []packet.Subscription{{Filter: "b"}}})
+			r.srv.Word(session.Word{Kind: session.WordKick, ClientID: "c"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, Config{}, func(t *testing.T, r *rig) {
+				begun := make(chan struct{}, 2)
+				r.deliver.onSub = func(ctx context.Context) packet.ReasonCode {
+					begun <- struct{}{}
+					<-ctx.Done()
+					return packet.UnspecifiedError
+				}
+				answers := make(chan session.Word, 1)
+				r.store.words = func(_ string, w session.Word) { answers <- w }
+				p := r.dial(v5, false, nil)
+				p.send(connect(v5, "c", lasting)).want("CONNACK 00")
+				r.srv.Word(session.Word{Kind: session.WordSubscribe, ClientID: "c", Reply: "r", Subscription: session.Subscription{Filter: "a"}})
+				<-begun
+				end(r, p)
+				if w := <-answers; w.Code != byte(packet.UnspecifiedError) || w.Absent {
+					t.Errorf("%+v", w)
+				}
+				<-p.served
+				if o := r.store.owner("c"); o != "" {
+					t.Errorf("owner %q", o)
+				}
+			})
+		})
+	}
 }

@@ -35,9 +35,9 @@ func main() {
 	flag.IntVar(&b.runs, "runs", 5, "alternating runs of each row")
 	flag.DurationVar(&b.seconds, "time", 10*time.Second, "length of one measurement")
 	flag.IntVar(&b.idle, "idle", 3000, "idle clients")
-	only := flag.String("only", "", "comma list of rows: start, latency, throughput, http, fanout, idle, takeover, drain, flap, rotation, overload, redis")
+	only := flag.String("only", "", "comma list of rows: start, latency, throughput, http, fanout, streams, idle, takeover, drain, flap, rotation, overload, redis")
 	flag.BoolVar(&b.verbose, "v", false, "name the commands that Redis was sent")
-	flag.StringVar(&b.profiles, "profile", "", "folder for profiles of the gateway in the rows throughput, fanout and idle")
+	flag.StringVar(&b.profiles, "profile", "", "folder for profiles of the gateway in the rows throughput, fanout, streams and idle")
 	flag.StringVar(&b.readme, "readme", "", "file whose table of what Redis is asked for is written anew by the row redis")
 	flag.Parse()
 	if *only != "" {
@@ -64,6 +64,7 @@ func (b *bench) all() error {
 		{"throughput", b.throughput},
 		{"http", b.http},
 		{"fanout", b.fanout},
+		{"streams", b.streams},
 		{"idle", b.idleClients},
 		{"takeover", b.takeover},
 		{"drain", b.drain},

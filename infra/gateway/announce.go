@@ -26,6 +26,9 @@ func (g *Gateway) announce() {
 	if g.cfg.Console {
 		fmt.Fprintf(&b, "    Console              http://%s%s\n", http, console.Path)
 	}
+	if len(g.cfg.Functions) > 0 {
+		fmt.Fprintf(&b, "    HTTP                 http://%s/v1/openapi.json\n", http)
+	}
 	fmt.Fprintf(&b, "    Health               http://%s/health/ready\n", http)
 	fmt.Fprintf(&b, "\n  EMBEDDED: %s. Nothing survives a restart; not for production.\n", g.embeddedWords())
 	self, flag := selfCommand(), ""

@@ -237,3 +237,14 @@ test("a second connect with another client id is another session", async () => {
   assert.throws(() => rig.client.connect({ url: "ws://x", clientId: "a\0", keepAlive: 0 }), /NUL/);
   assert.equal(rig.state, "off");
 });
+
+test("a page that fails ends the connection instead of losing messages unnoticed", () => {
+  const rig = new Rig();
+  const socket = rig.online();
+  rig.messages.push = () => {
+    throw new TypeError("a defect");
+  };
+  assert.throws(() => socket.say(publish("a", "x") + publish("a", "y")), /a defect/);
+  assert.equal(rig.state, "off");
+  assert.ok(socket.closed);
+});

@@ -33,19 +33,22 @@ export function connectionUI(client) {
   });
   $("hurry").addEventListener("click", () => client.hurry());
   addEventListener("online", () => client.hurry());
+  document.addEventListener("visibilitychange", () => { // hidden pages have slow timers
+    if (!document.hidden) client.hurry();
+  });
 
   let ends; // when the pause between two attempts is over
   let counting;
-  const count = (why) => {
+  const count = () => { // not where screen readers would say every second
+    const left = client.state === "waiting" ? Math.ceil((ends - performance.now()) / 1000) : 0;
+    $("countdown").textContent = left > 0 ? `next attempt in ${left} s` : "";
     clearTimeout(counting);
-    if (client.state !== "waiting") return;
-    const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
-    $("connect-said").textContent = `${why}. Next attempt ${left > 0 ? `in ${left} s` : "now"}.`;
-    if (left > 0) counting = setTimeout(() => count(why), 1000);
+    if (left > 0) counting = setTimeout(count, 1000);
   };
 
   return (state, why, pause) => {
-    clearTimeout(counting);
+    ends = performance.now() + pause;
+    count();
     const busy = state !== "off";
     $("state").dataset.state = state;
     $("state").textContent = words[state];
@@ -66,11 +69,7 @@ export function connectionUI(client) {
         ["Largest packet", client.server.maximumPacketSize && `${client.server.maximumPacketSize} B`],
       ]));
     }
-    if (state === "waiting") {
-      say("connect-said", "", "warn");
-      ends = performance.now() + pause;
-      count(capital(visible(why)));
-    }
+    if (state === "waiting") say("connect-said", `${capital(visible(why))}. The page goes on trying.`, "warn");
   };
 }
 
