@@ -8,6 +8,7 @@
 //
 //	connect.go    CONNECT: what is checked, refused and taken over; agree.go what is agreed
 //	login.go      who the client is, and what it may do
+//	tenant.go     the topic space that it lives in
 //	enhanced.go   AUTH: enhanced authentication and re-authentication
 //	will.go       the will, and what becomes of it at the end of the connection
 //	claim.go      one connection of a client id on this instance; hold.go what it waits for

@@ -55,6 +55,9 @@ func (a *Admin) mayHave(ctx context.Context, st *session.State, filter string, f
 		}
 	}
 	_, inner, shared, _ := topic.ParseShared(filter)
+	if _, own := topic.SpaceIn(st.ClientID).Unmount(inner); !own {
+		return ErrPrivate
+	}
 	if to, private := topic.PrivateTo(inner); private && (to != st.ClientID || shared) && !a.cfg.NoP2P {
 		return ErrPrivate
 	}
