@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"lmqgate/meta/access"
+	"lmqgate/meta/topic"
 )
 
 // Bounds of callbacks.
@@ -219,7 +220,7 @@ func (c *Callback) judge(l *access.Login, v *verdict) (heard, error) {
 		return heard{}, errors.New(`an answer whose result is neither "allow", "deny" nor "ignore"`)
 	}
 	h := heard{id: access.Identity{Username: l.Username, Method: "http", Tenant: v.Attrs.Tenant}, until: now.Add(callbackAllowed)}
-	if v.Attrs.Tenant != "" && !tenantName.MatchString(v.Attrs.Tenant) {
+	if v.Attrs.Tenant != "" && !topic.ValidTenant(v.Attrs.Tenant) {
 		return heard{}, errors.New("an answer with a tenant that cannot be one")
 	}
 	if v.ExpireAt != nil {

@@ -3,13 +3,13 @@ package auth
 import (
 	"encoding/json"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"lmqgate/meta/access"
+	"lmqgate/meta/topic"
 )
 
 // claims are a token's, not looked at yet.
@@ -59,9 +59,6 @@ func validUser(name string) bool {
 	return name != "" && len(name) <= math.MaxUint16 && utf8.ValidString(name) && !strings.Contains(name, "\x00")
 }
 
-// tenantName is what a tenant may be called: it becomes part of topic names.
-var tenantName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
 // accept checks the claims of a token whose signature is right (RFC 7519 section 4.1).
 func (j *JWT) accept(l *access.Login, c claims) (id access.Identity, err error) {
 	expires, err := j.inTime(c)
@@ -84,7 +81,7 @@ func (j *JWT) accept(l *access.Login, c claims) (id access.Identity, err error) 
 	}
 	id = access.Identity{Username: name, Method: "jwt", Expires: expires}
 	if raw, given := c[j.cfg.TenantClaim]; j.cfg.TenantClaim != "" && given && string(raw) != "null" {
-		if id.Tenant, ok = c.text(j.cfg.TenantClaim); !ok || !tenantName.MatchString(id.Tenant) {
+		if id.Tenant, ok = c.text(j.cfg.TenantClaim); !ok || !topic.ValidTenant(id.Tenant) {
 			return id, badToken("its claim %s names no tenant", j.cfg.TenantClaim)
 		}
 	}

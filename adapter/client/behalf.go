@@ -102,7 +102,9 @@ func (c *client) grant(ctx context.Context, sub session.Subscription) packet.Rea
 	switch {
 	case err != nil || topic.ValidFilter(sub.Filter) != nil || topic.Levels(inner) > maxLevels || sub.QoS > 2 || sub.RetainHandling > 2:
 		return packet.TopicFilterInvalid
-	case c.srv.cfg.P2P && !c.private(inner, shared):
+	case !c.within(sub.Filter): // whoever asks: a tenant's client has what is its tenant's
+		return packet.NotAuthorized
+	case c.srv.cfg.P2P && !private(inner, shared, c.id):
 		return packet.NotAuthorized
 	case !c.filters.has(sub.Filter) && len(c.filters) >= c.srv.cfg.MaxSubscriptions:
 		return packet.QuotaExceeded

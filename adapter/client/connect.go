@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/access"
@@ -138,6 +137,9 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 	if err != nil {
 		return nil, session.State{}, err
 	}
+	if err := c.enter(&id); err != nil {
+		return nil, session.State{}, err
+	}
 	if err := c.register(&id); err != nil {
 		return nil, session.State{}, err
 	}
@@ -165,8 +167,8 @@ func (c *client) acceptable(p *packet.Connect) error {
 	switch {
 	case refused != packet.Success:
 		return reject(refused, "%s", why)
-	case c.inside == nil && (strings.HasPrefix(c.id, StreamIDs) || strings.HasPrefix(c.id, PushIDs)):
-		return reject(packet.ClientIdentifierNotValid, "client ids that begin with %s and %s are the gateway's own", StreamIDs, PushIDs)
+	case c.inside == nil && reserved(c.id):
+		return reject(packet.ClientIdentifierNotValid, "client ids that begin with %s, %s and %s are the gateway's own", StreamIDs, PushIDs, TenantIDs)
 	case c.srv.draining.Load():
 		return errDraining
 	case !c.srv.deps.Lease.Valid():

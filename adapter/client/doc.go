@@ -8,6 +8,7 @@
 //
 //	connect.go    CONNECT: what is checked, refused and taken over; agree.go what is agreed
 //	login.go      who the client is, and what it may do
+//	tenant.go     the topic space that it lives in
 //	enhanced.go   AUTH: enhanced authentication and re-authentication
 //	will.go       the will, and what becomes of it at the end of the connection
 //	claim.go      one connection of a client id on this instance; hold.go what it waits for
@@ -15,7 +16,7 @@
 //	publish.go    PUBLISH: topic, alias, permission, outcome
 //	inbound.go    places in flight; ack.go acknowledgements, in the order of ackqueue.go
 //	qos2.go       packet ids of QoS 2; record.go what is written of them; idset.go those that only wait for PUBREL
-//	subscribe.go  SUBSCRIBE and UNSUBSCRIBE
+//	subscribe.go  SUBSCRIBE and UNSUBSCRIBE; behalf.go what operators subscribe a client to
 //	output.go     bytes to the client; write.go how they are written, alias.go the topic aliases among them
 //	close.go      ways to end, leave.go what follows; undone.go what of that has to be tried again
 //	budget.go     the bytes that wait for all clients

@@ -79,18 +79,18 @@ func (c *client) undecided(err error) error {
 	return reject(packet.ServerUnavailable, "authentication is unavailable, try again")
 }
 
-// may reports whether the client is allowed something. The reading goroutine's.
+// may reports whether the client is allowed something with a topic of its own. The reading goroutine's.
 func (c *client) may(a access.Action, topic string) bool {
 	az := c.srv.deps.Access
-	return az == nil || az.Allowed(c.about.login, c.id, a, topic)
+	return az == nil || az.Allowed(c.about.login, c.ownID(), a, topic)
 }
 
 // mayPublish reports what stands against publishing to a valid topic name. Names under $SYS are the server's
 // [MQTT-4.7.2-1].
 func (c *client) mayPublish(topic string, retain bool) error {
 	switch {
-	case topic == "$SYS", strings.HasPrefix(topic, "$SYS/"):
-		return reject(packet.NotAuthorized, "topics under $SYS are the server's")
+	case topic == "$SYS", strings.HasPrefix(topic, "$SYS/"), topic[0] == '$' && c.space().Mounts():
+		return reject(packet.NotAuthorized, "topics under $SYS, and of tenants' all that begin with '$', are the server's")
 	case !c.may(access.Publish, topic):
 		return reject(packet.NotAuthorized, "not allowed to publish to this topic")
 	case retain && !c.may(access.Retain, topic):

@@ -6,6 +6,7 @@ import (
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
 )
 
 // Presence is told which clients come and go: Online once for every accepted connection, Offline once when it has
@@ -37,6 +38,7 @@ type Present struct {
 // about is what is known of a client beyond what serves it; it is made where somebody asks for it.
 type about struct {
 	login identity
+	space topic.Space     // its tenant's
 	auth  *authentication // nil: no enhanced authentication
 	came  int64           // when CONNECT was accepted, ns since 1970
 }

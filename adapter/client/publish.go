@@ -32,6 +32,9 @@ func (c *client) publish(p *packet.Publish) error {
 	if c.version == packet.V5 {
 		m.Publisher = c.id
 	}
+	if err := c.place(m); err != nil {
+		return err
+	}
 	c.pace()
 	in := c.inbound()
 	if err := in.enter(p); err != nil {

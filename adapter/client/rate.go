@@ -132,7 +132,11 @@ func (c *client) register(id *identity) error {
 	if cfg.UserConnects == 0 && cfg.UserRate.none() || c.inside != nil || id.Username == "" || id.Method == access.MethodAnonymous {
 		return nil
 	}
-	c.account = c.srv.accounts.join(id.Username)
+	name := id.Username
+	if id.Tenant != "" {
+		name = id.Tenant + "\x00" + name // no user name has NUL [MQTT-1.5.4-2]
+	}
+	c.account = c.srv.accounts.join(name)
 	if !c.account.connects.try(c.srv.now(), costOf(1, cfg.UserConnects)) {
 		return reject(packet.ConnectionRateExceeded, "this user connects too often")
 	}

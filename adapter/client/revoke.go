@@ -15,8 +15,11 @@ import (
 
 // mayHave reports whether the client is allowed a filter that it has.
 func (c *client) mayHave(filter string) bool {
-	inner := filter
-	if _, plain, _, err := topic.ParseShared(filter); err == nil {
+	inner, ok := c.space().UnmountFilter(filter)
+	if !ok {
+		return false
+	}
+	if _, plain, _, err := topic.ParseShared(inner); err == nil {
 		inner = plain
 	}
 	return c.may(access.Subscribe, inner)
@@ -30,7 +33,7 @@ func (c *client) revoke(st *session.State) {
 	}
 	var gone []session.Subscription
 	st.Subscriptions = slices.DeleteFunc(st.Subscriptions, func(s session.Subscription) bool {
-		if s.Granted || c.mayHave(s.Filter) {
+		if s.Granted && c.within(s.Filter) || c.mayHave(s.Filter) {
 			return false
 		}
 		gone = append(gone, s)

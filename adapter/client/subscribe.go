@@ -24,14 +24,15 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 	places := make([]int, 0, len(p.Filters))
 	fresh := filterSet{} // those that the client did not have
 	for i, f := range p.Filters {
-		if err := c.subscribable(f.Filter, &fresh); err != nil {
+		filter, err := c.subscribable(f.Filter, &fresh)
+		if err != nil {
 			ack.Codes[i] = err.Code
 			c.explain(&ack.Reason, i, err.Msg)
 			continue
 		}
 		places = append(places, i)
 		asks = append(asks, session.Subscription{
-			Filter: f.Filter, QoS: f.QoS, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished,
+			Filter: filter, QoS: f.QoS, NoLocal: f.NoLocal, RetainAsPublished: f.RetainAsPublished,
 			RetainHandling: f.RetainHandling, ID: p.SubscriptionID,
 		})
 	}
@@ -57,37 +58,44 @@ func (c *client) subscribe(p *packet.Subscribe) error {
 	return nil
 }
 
-// subscribable says what stands against a filter, and adds it to fresh if the client does not have it. Shared
-// subscriptions count like any other; No Local on one of them was refused by the decoder [MQTT-3.8.3-4].
-func (c *client) subscribable(filter string, fresh *filterSet) *packet.Error {
-	if topic.ValidFilter(filter) != nil { // [MQTT-4.7.1-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-		return &packet.Error{Code: packet.TopicFilterInvalid, Msg: "not a topic filter"}
+// subscribable is the filter as it is kept, or says what stands against it, and adds it to fresh if the client does not have it.
+// Shared subscriptions count like any other; No Local on one of them was refused by the decoder [MQTT-3.8.3-4].
+func (c *client) subscribable(said string, fresh *filterSet) (string, *packet.Error) {
+	if topic.ValidFilter(said) != nil { // [MQTT-4.7.1-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+		return "", &packet.Error{Code: packet.TopicFilterInvalid, Msg: "not a topic filter"}
 	}
-	_, inner, _, _ := topic.ParseShared(filter)
+	own, filter, ok := c.both(said)
+	if !ok {
+		return "", &packet.Error{Code: packet.NotAuthorized, Msg: "filters that begin with '$', or are too long beside the tenant's name, are nobody's"}
+	}
+	_, inner, _, _ := topic.ParseShared(own)
 	switch {
 	case topic.Levels(inner) > maxLevels:
-		return &packet.Error{Code: packet.TopicFilterInvalid, Msg: "too many levels"}
-	case c.srv.cfg.P2P && !c.private(inner, inner != filter):
-		return &packet.Error{Code: packet.NotAuthorized, Msg: "what is sent to a client goes to that client only"}
+		return "", &packet.Error{Code: packet.TopicFilterInvalid, Msg: "too many levels"}
+	case c.srv.cfg.P2P && !private(inner, inner != own, c.ownID()):
+		return "", &packet.Error{Code: packet.NotAuthorized, Msg: "what is sent to a client goes to that client only"}
 	case !c.may(access.Subscribe, inner):
-		return &packet.Error{Code: packet.NotAuthorized, Msg: "not allowed to subscribe to this filter"}
+		return "", &packet.Error{Code: packet.NotAuthorized, Msg: "not allowed to subscribe to this filter"}
 	case c.filters.has(filter) || fresh.has(filter):
-		return nil
+		return filter, nil
 	case len(c.filters)+len(*fresh) >= c.srv.cfg.MaxSubscriptions:
-		return &packet.Error{Code: packet.QuotaExceeded, Msg: "too many subscriptions"}
+		return "", &packet.Error{Code: packet.QuotaExceeded, Msg: "too many subscriptions"}
 	}
 	fresh.add(filter)
-	return nil
+	return filter, nil
 }
 
 // maySubscribe reports whether a filter of an attached session is one that the client may have.
-func (c *client) maySubscribe(filter string) bool { return c.subscribable(filter, &filterSet{}) == nil }
+func (c *client) maySubscribe(filter string) bool {
+	_, err := c.subscribable(filter, &filterSet{})
+	return err == nil
+}
 
 // private reports whether a filter asks for no client's own messages, or for those of this one, which it need not
-// subscribe to, and cannot share.
-func (c *client) private(inner string, shared bool) bool {
+// subscribe to, and cannot share. Filter and id are of one form.
+func private(inner string, shared bool, clientID string) bool {
 	id, ok := topic.PrivateTo(inner)
-	return !ok || id == c.id && !shared
+	return !ok || id == clientID && !shared
 }
 
 // explain gives an acknowledgement words for its first failure, if the client wants any [MQTT-3.1.2-29].
@@ -110,16 +118,17 @@ func (c *client) unsubscribe(p *packet.Unsubscribe) error {
 	c.behalf.mu.Lock()
 	defer c.behalf.mu.Unlock()
 	ack := &packet.Unsuback{PacketID: p.PacketID}
-	c.during(func(ctx context.Context) { ack.Codes = c.delivery.Unsubscribe(ctx, p.Filters) })
+	filters := c.held(p.Filters)
+	c.during(func(ctx context.Context) { ack.Codes = c.delivery.Unsubscribe(ctx, filters) })
 	var gone []string
 	defer func() { c.unsubscribed(gone) }()
 	for i, code := range ack.Codes {
 		switch {
 		case !code.Failed():
-			if c.filters.has(p.Filters[i]) {
-				gone = append(gone, p.Filters[i])
+			if c.filters.has(filters[i]) {
+				gone = append(gone, filters[i])
 			}
-			c.drop(p.Filters[i])
+			c.drop(filters[i])
 		case c.version != packet.V5:
 			return reject(packet.ServerBusy, "unsubscribing failed")
 		default:

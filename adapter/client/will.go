@@ -45,6 +45,9 @@ func (c *client) will(p *packet.Connect) (*session.Will, error) {
 	if c.version == packet.V5 {
 		m.Publisher = c.id
 	}
+	if err := c.place(m); err != nil {
+		return nil, err
+	}
 	return &session.Will{Message: m, Delay: time.Duration(w.Delay) * time.Second}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/message"
+	"lmqgate/meta/topic"
 )
 
 // Entry is one message as it stands in a light message queue. It is shared by all sessions and never changed.
@@ -19,6 +20,24 @@ type Entry struct {
 	Part        bool             // one of several parts that share Key
 
 	v3, v5 atomic.Pointer[packet.Template] // encoded once for all sessions
+	own    atomic.Pointer[Entry]           // as clients of its tenant see it; nil: none did yet
+}
+
+// in is the entry as a client of the space sees it, made once for all of them, since a topic is in one tenant's space only;
+// nil if it is not in this one.
+func (e *Entry) in(space topic.Space) *Entry {
+	if !space.Mounts() {
+		return e
+	}
+	name, ok := space.Unmount(e.Message.Topic)
+	if !ok {
+		return nil
+	}
+	if own := e.own.Load(); own != nil {
+		return own
+	}
+	e.own.CompareAndSwap(nil, &Entry{Message: e.Message.In(space, name)})
+	return e.own.Load()
 }
 
 // template is the message encoded for a protocol version; nil if it cannot be.

@@ -5,6 +5,7 @@ import (
 
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
 )
 
 const (
@@ -182,7 +183,10 @@ func (s *Session) prepare(e *Entry, qos byte, retain bool, ids []uint32) (*packe
 	if s.inside != nil {
 		return &s.inside.blank, d
 	}
-	t := e.template(s.link.Version())
+	var t *packet.Template
+	if e = e.in(topic.SpaceIn(s.clientID)); e != nil {
+		t = e.template(s.link.Version())
+	}
 	if t == nil {
 		s.hub.dropped(s.hub.metrics.unencodable, s.clientID, "unencodable", m.Topic, 1)
 		return nil, d

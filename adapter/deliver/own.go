@@ -191,8 +191,11 @@ func (s *Session) lmqOf(filter string) string {
 }
 
 // addressed reports whether a message in the session's own queue is for it. A RocketMQ application may give it any topic,
-// as with the Java gateway; one that addresses a client addresses this one.
+// as with the Java gateway; one that addresses a client addresses this one, and what a tenant's client gets is in its space.
 func (s *Session) addressed(name string) bool {
+	if _, ok := topic.SpaceIn(s.clientID).Unmount(name); !ok {
+		return false
+	}
 	id, ok := topic.P2P(name)
 	return !ok || id == s.clientID
 }

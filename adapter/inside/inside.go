@@ -16,6 +16,7 @@ import (
 	"lmqgate/adapter/packet"
 	"lmqgate/meta/message"
 	"lmqgate/meta/session"
+	"lmqgate/meta/topic"
 )
 
 // Config says what a Reader works with.
@@ -59,9 +60,18 @@ func (r *Reader) Open(ctx context.Context, q message.ReadRequest) (message.Readi
 	if q.Window <= 0 {
 		q.Window = r.cfg.Window
 	}
+	space, err := topic.SpaceOf(q.Identity.Tenant)
+	if err != nil {
+		return nil, fmt.Errorf("open reading: %w: %w", message.ErrNotAllowed, err)
+	}
+	own := q.Filters
+	if q.Filters, err = mounted(space, own); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Time)
 	defer cancel()
 	g := newReading(q, from)
+	g.own, g.space = own, space
 	go r.cfg.Serve(g.conn)
 	if err := g.open(ctx); err != nil {
 		_ = g.Close()
@@ -86,6 +96,25 @@ func checkRequest(q *message.ReadRequest) error {
 		return errors.New("open reading: what is acknowledged has no position")
 	}
 	return nil
+}
+
+// mounted are the filters as they are in the space of whom the reading is for. One that is none is refused later.
+func mounted(space topic.Space, own []string) ([]string, error) {
+	if !space.Mounts() {
+		return own, nil
+	}
+	list := make([]string, len(own))
+	for i, filter := range own {
+		in, err := space.MountFilter(filter)
+		switch {
+		case topic.ValidFilter(filter) != nil:
+			return nil, &message.FilterError{Filter: filter, Code: byte(packet.TopicFilterInvalid), Reason: "not a topic filter"}
+		case err != nil:
+			return nil, &message.FilterError{Filter: filter, Code: byte(packet.NotAuthorized), Reason: err.Error()}
+		}
+		list[i] = in
+	}
+	return list, nil
 }
 
 // newReading makes both ends of the pipe.

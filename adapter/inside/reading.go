@@ -18,9 +18,11 @@ import (
 
 // reading is the reader's end.
 type reading struct {
-	q    message.ReadRequest
-	conn *Conn
-	pipe net.Conn
+	q     message.ReadRequest // with mounted filters
+	own   []string            // the filters as they were asked for
+	space topic.Space         // of whom it is for
+	conn  *Conn
+	pipe  net.Conn
 
 	acks chan packet.Packet // CONNACK, SUBACK, UNSUBACK
 	over chan struct{}      // closed when the server's end is
@@ -88,7 +90,7 @@ func (g *reading) subscribe(ctx context.Context) error {
 		case code == packet.UnspecifiedError:
 			return fmt.Errorf("open reading: subscribe: %w", message.ErrUnavailable)
 		case code.Failed():
-			return &message.FilterError{Filter: g.q.Filters[i], Code: byte(code), Reason: reasonOf(code, suback.Reason)}
+			return &message.FilterError{Filter: g.own[i], Code: byte(code), Reason: reasonOf(code, suback.Reason)}
 		}
 	}
 	return nil
@@ -210,7 +212,7 @@ func (g *reading) Next(ctx context.Context) (message.Arrival, error) {
 		over := g.isOver()
 		a, ok := g.conn.queue.get()
 		switch {
-		case ok && g.asked(a.Message.Topic):
+		case ok && g.asked(a.Message.Topic) && g.unmount(&a):
 			return a, nil
 		case ok:
 			g.Ack(a.ID)
@@ -225,6 +227,18 @@ func (g *reading) Next(ctx context.Context) (message.Arrival, error) {
 			return message.Arrival{}, ctx.Err()
 		}
 	}
+}
+
+// unmount shows a message as its reader knows it; false: it is none of its.
+func (g *reading) unmount(a *message.Arrival) bool {
+	if !g.space.Mounts() {
+		return true
+	}
+	name, ok := g.space.Unmount(a.Message.Topic)
+	if ok {
+		a.Message = a.Message.In(g.space, name)
+	}
+	return ok
 }
 
 func (g *reading) isOver() bool {

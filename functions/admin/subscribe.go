@@ -22,7 +22,8 @@ var (
 	ErrFilter = errors.New("not a topic filter, or not an option of a subscription")
 	// ErrTooMany says that the client, or all clients together, have as many filters as they may have.
 	ErrTooMany = errors.New("too many subscriptions or filters")
-	// ErrPrivate says that the filter asks for what is sent to another client point to point, or the client is the gateway's own.
+	// ErrPrivate says that the filter asks for what is sent to another client point to point, or is not in the space of the
+	// client's tenant, or the client is the gateway's own.
 	ErrPrivate = errors.New("not for this client")
 	// ErrShared says that a shared subscription is for a client that is connected, and where there are such.
 	ErrShared = errors.New("no shared subscription for this client now")
@@ -105,6 +106,9 @@ type away func(ctx context.Context, st *session.State, sub session.Subscription)
 // onBehalf asks the instance that has the client, or changes the session if none has, until one of both is done: the client
 // may come and go meanwhile.
 func (a *Admin) onBehalf(ctx context.Context, id, kind string, sub session.Subscription, whenAway away) (Subscribed, error) {
+	if ours(id) {
+		return Subscribed{}, ErrPrivate
+	}
 	for {
 		info, st, err := a.cfg.Sessions.Peek(ctx, id)
 		switch {

@@ -25,11 +25,32 @@ func (h *Handler) publish(ctx context.Context, caller *web.Caller, lane message.
 	if err := h.may(caller, m); err != nil {
 		return nil, err
 	}
-	m.Publisher = caller.ClientID
-	if key == nil {
-		return h.answer(m, h.send(ctx, lane, &message.Publication{Message: m}))
+	name := m.Topic
+	if err := place(caller, m); err != nil {
+		return nil, err
 	}
-	return h.once(ctx, lane, m, key)
+	var res *Result
+	var err error
+	if key == nil {
+		res, err = h.answer(m, h.send(ctx, lane, &message.Publication{Message: m}))
+	} else {
+		res, err = h.once(ctx, lane, m, key)
+	}
+	if res != nil {
+		res.Topic = name
+	}
+	return res, err
+}
+
+// place puts a message into its publisher's topic space.
+func place(caller *web.Caller, m *message.Message) error {
+	if err := m.Mount(caller.Space); err != nil {
+		return web.Refuse(http.StatusBadRequest, "the topic is too long beside the name of the tenant").Of(ProblemTopic)
+	}
+	if caller.ClientID != "" {
+		m.Publisher, _ = caller.Space.MountID(caller.ClientID)
+	}
+	return nil
 }
 
 // may reports what stands against a message.
@@ -42,6 +63,8 @@ func (h *Handler) may(caller *web.Caller, m *message.Message) error {
 		return web.Refuse(http.StatusRequestEntityTooLarge, "the payload has more than %d bytes", h.cfg.MaxPayload).Of(ProblemTooLarge)
 	case first == access.StatusLevel, first == access.PresenceLevel:
 		return web.Refuse(http.StatusForbidden, "topics under %s and %s are the gateway's own", access.StatusLevel, access.PresenceLevel).Of(ProblemNotAllowed)
+	case caller.Space.Mounts() && m.Topic[0] == '$':
+		return web.Refuse(http.StatusForbidden, "topics that begin with $ are the gateway's own").Of(ProblemNotAllowed)
 	case !caller.May(access.Publish, m.Topic):
 		return web.Refuse(http.StatusForbidden, "not allowed to publish to this topic").Of(ProblemNotAllowed)
 	case m.Retain && !caller.May(access.Retain, m.Topic):

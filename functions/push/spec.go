@@ -153,8 +153,10 @@ func validate(t, old *push.Target, check func(url string) error) error {
 		return fmt.Errorf("max_attempts is from 0, any number, to %d", mostAttempts)
 	case len(t.Secrets) > mostSecrets:
 		return fmt.Errorf("more than %d secrets: one, and for a while the one that replaces it", mostSecrets)
-	case len(t.Username) > mostUser || len(t.Tenant) > mostUser || strings.ContainsRune(t.Username+t.Tenant, 0):
-		return errors.New("username and tenant are of 1,024 bytes at most, without NUL")
+	case len(t.Username) > mostUser || strings.ContainsRune(t.Username, 0):
+		return errors.New("username is of 1,024 bytes at most, without NUL")
+	case t.Tenant != "" && !topic.ValidTenant(t.Tenant):
+		return errors.New("tenant is 1 to 64 of A-Z, a-z, 0-9, '_' and '-'")
 	case old.Rev != 0 && !old.Deleted && (old.Username != t.Username || old.Tenant != t.Tenant):
 		return errors.New("username and tenant cannot be changed: delete the target and make another one")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"lmqgate/meta/message"
 	"lmqgate/meta/push"
+	"lmqgate/meta/topic"
 )
 
 var seed = maphash.MakeSeed()
@@ -168,8 +169,11 @@ func (c *courier) giveUp(a message.Arrival, attempts int, o outcome) bool {
 	s := c.j.s
 	dead := "dropped"
 	if c.t.DeadLetter != "" {
-		m := letter(c.t, a.Message, attempts, o)
-		for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		m, err := letter(c.t, a.Message, attempts, o)
+		if err != nil { // as only a change of the longest topic names does
+			s.cfg.Logger.Warn("the dead-letter topic does not take a message", "target", c.t.Name, "topic", c.t.DeadLetter, "error", err)
+		}
+		for pause := firstPause; err == nil; pause = min(2*pause, lastPause) {
 			err := s.publish(c.ctx, m)
 			if err == nil {
 				dead = "dead_letter"
@@ -191,7 +195,12 @@ func (c *courier) giveUp(a message.Arrival, attempts int, o outcome) bool {
 }
 
 // letter is what is published of a message that was given up: itself, with the reason in front of its user properties.
-func letter(t *push.Target, m *message.Message, attempts int, o outcome) *message.Message {
+// It is the target's tenant's.
+func letter(t *push.Target, m *message.Message, attempts int, o outcome) (*message.Message, error) {
+	space, err := topic.SpaceOf(t.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	d := &message.Message{Topic: t.DeadLetter, Payload: m.Payload, QoS: 1, Properties: m.Properties}
 	d.Properties.Expiry, d.Properties.HasExpiry = 0, false
 	d.Properties.User = append([]message.UserProperty{
@@ -202,7 +211,7 @@ func letter(t *push.Target, m *message.Message, attempts int, o outcome) *messag
 		{Key: "push-status", Value: strconv.Itoa(o.status)},
 		{Key: "push-reason", Value: fmt.Sprintf("%.300s", o.words)},
 	}, m.Properties.User...)
-	return d
+	return d, d.Mount(space)
 }
 
 // publish waits for the broker's answer.

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"lmqgate/meta/access"
+	"lmqgate/meta/topic"
 )
 
 // ClientIDHeader names the MQTT client id that a caller wants to be seen as, for methods of authentication that bind one
@@ -32,6 +33,7 @@ type Guard struct {
 // Caller is who calls.
 type Caller struct {
 	access.Identity
+	Space    topic.Space // of the tenant; what the caller says and sees is without it
 	ClientID string
 	Address  netip.Addr
 
@@ -64,6 +66,9 @@ func (g *Guard) Caller(r *http.Request) (*Caller, error) {
 	default:
 		return nil, unauthorized("say Authorization: Bearer or Basic")
 	}
+	if topic.Reserves(l.ClientID) {
+		return nil, Refuse(http.StatusBadRequest, "client ids that begin with %s/ are the gateway's own", topic.TenantLevel)
+	}
 	if !validText(l.ClientID) || !validText(l.Username) {
 		return nil, Refuse(http.StatusBadRequest, "client id and user name are UTF-8 of 65535 bytes at most, without U+0000")
 	}
@@ -81,7 +86,11 @@ func (g *Guard) Caller(r *http.Request) (*Caller, error) {
 	case err != nil:
 		return nil, Later(http.StatusServiceUnavailable, 5, "authentication is unavailable, try again")
 	}
-	return &Caller{Identity: id, ClientID: l.ClientID, Address: l.Address, access: g.Access}, nil
+	space, err := topic.SpaceOf(id.Tenant)
+	if err != nil {
+		return nil, unauthorized("the credentials were refused")
+	}
+	return &Caller{Identity: id, Space: space, ClientID: l.ClientID, Address: l.Address, access: g.Access}, nil
 }
 
 // validText reports whether MQTT could carry a text [MQTT-1.5.4-1] [MQTT-1.5.4-2].

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lmqgate/meta/access"
+	"lmqgate/meta/topic"
 )
 
 func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
@@ -16,6 +17,7 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 		wrong.must(set, "STATUS_USERS", len(c.StatusUsers) == 1)
 		c.StatusUsers = nil
 	}
+	wrong.must(set, "TENANT_SEPARATOR", separates(c.TenantSeparator))
 	c.checkRules(set, wrong)
 	if len(c.Auth) == 0 {
 		wrong.add("AUTH", "is required with a real Redis or RocketMQ; give %s", accepts("AUTH"))
@@ -43,6 +45,11 @@ func (c *Config) checkAuth(set map[string]string, wrong *Problems) {
 	if pair && c.AuthSecretKey == "" {
 		wrong.add("AUTH_SECRET_KEY", "is not set; give %s", accepts("AUTH_SECRET_KEY"))
 	}
+}
+
+// separates reports whether a text can stand between tenant and user: in it is nothing that a tenant's name may have.
+func separates(s string) bool {
+	return len(s) <= 8 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || topic.ValidTenant(string(r)) })
 }
 
 // checkRules reads who may do what.

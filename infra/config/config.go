@@ -70,11 +70,14 @@ type Config struct {
 	JWTUsernameClaim string   `env:"AUTH_JWT_USERNAME_CLAIM" envDefault:"sub"`
 	JWTClientIDClaim string   `env:"AUTH_JWT_CLIENT_ID_CLAIM"`
 	JWTACLClaim      string   `env:"AUTH_JWT_ACL_CLAIM" envDefault:"acl"`
+	JWTTenantClaim   string   `env:"AUTH_JWT_TENANT_CLAIM"`
 	JWTCookie        string   `env:"AUTH_JWT_COOKIE"`
 	AuthHTTPURL      string   `env:"AUTH_HTTP_URL"`
 	AuthHTTPToken    Secret   `env:"AUTH_HTTP_TOKEN"`
 	AuthMTLSUsername string   `env:"AUTH_MTLS_USERNAME" envDefault:"cn"` // "cn", "dns", "uri" or "email"
 	AuthFailures     int      `env:"AUTH_FAILURES" envDefault:"10"`      // of a user from one address, a minute; 0: any number
+
+	TenantSeparator string `env:"TENANT_SEPARATOR"` // between tenant and user in verified user names; empty: there are no tenants in them
 
 	ACLRules     string `env:"ACL_RULES"` // JSON
 	ACLRulesFile string `env:"ACL_RULES_FILE"`

@@ -174,6 +174,11 @@ var vars = []Var{
 		Accepts: "a readable file with a line of lmqgate scram for each user",
 	},
 	{
+		Name: "TENANT_SEPARATOR", Default: "none",
+		Meaning: "what stands between tenant and user in verified user names, `/` in `acme/alice`; a name without it has no tenant, and the whole topic space",
+		Accepts: "1 to 8 ASCII characters, none of them a letter, digit, _ or -",
+	},
+	{
 		Name: "ACL_RULES", Default: "none",
 		Meaning: "what clients may do, as JSON: the first rule that covers a topic decides; `%c` is the client id, `%u` the verified user name",
 		Accepts: `a JSON list of {"permission":"allow"|"deny","action":"publish"|"subscribe"|"retain"|"all","topic":"a/%u/#"}`,
@@ -226,6 +231,11 @@ var vars = []Var{
 	{
 		Name:    "AUTH_JWT_ACL_CLAIM",
 		Meaning: "`jwt`: claim with rules of what the client may do",
+		Accepts: "the name of a claim",
+	},
+	{
+		Name: "AUTH_JWT_TENANT_CLAIM", Default: "none",
+		Meaning: "`jwt`: claim with the tenant whose topic space the client lives in; a token without it has the whole",
 		Accepts: "the name of a claim",
 	},
 	{

@@ -123,9 +123,20 @@ func (g *Gateway) authenticate() (verifier access.Verifier, enhanced access.Enha
 			chain = append(chain, auth.MTLS{From: g.cfg.AuthMTLSUsername})
 		}
 	}
-	limited := &auth.Limited{Verifier: chain, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}
+	verifier, enhanced = chain, nil
 	if len(methods) > 0 {
-		enhanced = limited.Enhanced(methods)
+		enhanced = methods
+	}
+	if sep := g.cfg.TenantSeparator; sep != "" {
+		tenants := auth.Tenants{Verifier: chain, Separator: sep}
+		verifier = tenants
+		if enhanced != nil {
+			enhanced = tenants.Enhanced(enhanced)
+		}
+	}
+	limited := &auth.Limited{Verifier: verifier, Failures: g.cfg.AuthFailures, Every: failureEvery, Now: g.now}
+	if enhanced != nil {
+		enhanced = limited.Enhanced(enhanced)
 	}
 	return limited, enhanced, nil
 }
@@ -137,7 +148,7 @@ const failureEvery = 6 * time.Second
 func (g *Gateway) jwtConfig() auth.JWTConfig {
 	cfg := auth.JWTConfig{
 		Secret: []byte(g.cfg.JWTSecret.Reveal()), Issuers: g.cfg.JWTIssuers, Audience: g.cfg.JWTAudience, UsernameClaim: g.cfg.JWTUsernameClaim,
-		ClientIDClaim: g.cfg.JWTClientIDClaim, ACLClaim: g.cfg.JWTACLClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
+		ClientIDClaim: g.cfg.JWTClientIDClaim, ACLClaim: g.cfg.JWTACLClaim, TenantClaim: g.cfg.JWTTenantClaim, Cookie: g.cfg.JWTCookie, Now: g.now,
 	}
 	if len(g.cfg.JWTKeys) > 0 {
 		cfg.Keys = append(cfg.Keys, g.cfg.JWTKeys)

@@ -3,6 +3,8 @@ package access
 import (
 	"slices"
 	"sync/atomic"
+
+	"lmqgate/meta/topic"
 )
 
 // And allows what all of them allow, and an operator's identity to read whatever there is.
@@ -28,6 +30,9 @@ func (a And) Allowed(id Identity, clientID string, action Action, name string) b
 //
 // A subscription is allowed exactly if every topic that its filter matches is, be it by several rules together. Questions
 // about so many rules with wildcards that the answer would take long are answered with no.
+//
+// Topics of tenants, as those see them who have none, are allowed by a rule that names `$tenant`, never by Default. A tenant's
+// own names, which are asked about for its clients, are topics like any other.
 //
 // In a rule %c is the client id, which proves as much as the authentication binds it, and %u the user name, if that was
 // verified. A value fills a rule only if it can be (part of) one level: not empty, not with '/', '+', '#', NUL or '%', not
@@ -63,7 +68,7 @@ func (l *Live) Allowed(id Identity, clientID string, a Action, name string) bool
 // Allowed implements Authorizer. Of a shared subscription it takes the whole filter as well as the one inside. For Publish
 // and Retain it does not allocate.
 func (s *RuleSet) Allowed(id Identity, clientID string, a Action, name string) bool {
-	byDefault := s.Default && id.Rules == nil
+	byDefault := s.Default && id.Rules == nil && !ofTenants(name)
 	if len(id.Rules) == 0 && len(s.Everybody) == 0 {
 		return byDefault
 	}
@@ -80,4 +85,14 @@ func (s *RuleSet) Allowed(id Identity, clientID string, a Action, name string) b
 		}
 	}
 	return byDefault
+}
+
+func ofTenants(name string) bool {
+	if name == "" || name[0] != '$' {
+		return false
+	}
+	if _, inner, shared, err := topic.ParseShared(name); err == nil && shared {
+		name = inner
+	}
+	return topic.Reserves(name)
 }

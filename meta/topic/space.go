@@ -128,8 +128,10 @@ func (s Space) MountID(own string) (string, error) {
 
 // Unmount takes a name, filter without `$share/<group>/` or client id out of the space. ok is false if it is not in it.
 func (s Space) Unmount(mounted string) (own string, ok bool) {
-	own, ok = strings.CutPrefix(mounted, s.prefix)
-	return own, ok && (own != "" || s.prefix == "")
+	if own, ok = strings.CutPrefix(mounted, s.prefix); !ok || own == "" && s.prefix != "" {
+		return "", false
+	}
+	return own, true
 }
 
 // UnmountFilter is Unmount for filters, those of shared subscriptions too.
