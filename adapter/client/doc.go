@@ -16,7 +16,7 @@
 //	publish.go    PUBLISH: topic, alias, permission, outcome
 //	inbound.go    places in flight; ack.go acknowledgements, in the order of ackqueue.go
 //	qos2.go       packet ids of QoS 2; record.go what is written of them; idset.go those that only wait for PUBREL
-//	subscribe.go  SUBSCRIBE and UNSUBSCRIBE
+//	subscribe.go  SUBSCRIBE and UNSUBSCRIBE; behalf.go what operators subscribe a client to
 //	output.go     bytes to the client; write.go how they are written, alias.go the topic aliases among them
 //	close.go      ways to end, leave.go what follows; undone.go what of that has to be tried again
 //	budget.go     the bytes that wait for all clients
