@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +14,11 @@ import (
 
 // ownClients begin the ids of clients that are the gateway's own: what they read is said elsewhere.
 var ownClients = []string{"$http/", "$push/"}
+
+// ours reports whether a client is the gateway's own.
+func ours(id string) bool {
+	return slices.ContainsFunc(ownClients, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
+}
 
 // subscribeAway subscribes the session of a client that is away, in the order of a SUBSCRIBE: registry, then the ends of the
 // queues as cursors, then session. The write is refused if the client has come back; then nothing was done.
@@ -49,11 +55,6 @@ func (a *Admin) subscribeAway(ctx context.Context, st *session.State, sub sessio
 
 // mayHave says what stands against a subscription of a client that is away.
 func (a *Admin) mayHave(ctx context.Context, st *session.State, filter string, fresh bool) error {
-	for _, prefix := range ownClients {
-		if strings.HasPrefix(st.ClientID, prefix) {
-			return ErrPrivate
-		}
-	}
 	_, inner, shared, _ := topic.ParseShared(filter)
 	if _, own := topic.SpaceIn(st.ClientID).Unmount(inner); !own {
 		return ErrPrivate

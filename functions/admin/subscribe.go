@@ -106,6 +106,9 @@ type away func(ctx context.Context, st *session.State, sub session.Subscription)
 // onBehalf asks the instance that has the client, or changes the session if none has, until one of both is done: the client
 // may come and go meanwhile.
 func (a *Admin) onBehalf(ctx context.Context, id, kind string, sub session.Subscription, whenAway away) (Subscribed, error) {
+	if ours(id) {
+		return Subscribed{}, ErrPrivate
+	}
 	for {
 		info, st, err := a.cfg.Sessions.Peek(ctx, id)
 		switch {

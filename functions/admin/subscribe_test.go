@@ -230,6 +230,9 @@ func TestSubscribeRefused(t *testing.T) {
 			}
 		})
 	}
+	if _, err := admin.New(admin.Config{Sessions: s, Filters: s}).Unsubscribe(t.Context(), "$http/x", "a"); !errors.Is(err, admin.ErrPrivate) {
+		t.Errorf("unsubscribe the gateway's own: %v", err)
+	}
 	// An instance that does not answer is not waited for longer than the caller waits.
 	attach(t, s, "c")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
