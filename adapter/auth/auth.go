@@ -32,14 +32,30 @@ func (c Chain) Verify(ctx context.Context, l *access.Login) (access.Identity, er
 // errNobody is a refusal without anything having been looked at.
 var errNobody = fmt.Errorf("no authentication method applies: %w", access.ErrDenied)
 
-// Anonymous accepts every login as it is. In a chain it comes last.
-type Anonymous struct{}
+// Anonymous accepts logins as they are. In a chain it comes last.
+type Anonymous struct {
+	// Bare has it refuse logins that show a password or a token: where there are other methods it was one for them, none
+	// took it, and who shows a wrong one shall not go on as somebody else.
+	Bare bool
+}
 
 var _ access.Verifier = Anonymous{}
 
 // Verify implements access.Verifier.
-func (Anonymous) Verify(_ context.Context, l *access.Login) (access.Identity, error) {
+func (a Anonymous) Verify(_ context.Context, l *access.Login) (access.Identity, error) {
+	if a.Bare && shows(l) {
+		return access.Identity{}, fmt.Errorf("no authentication method takes the credentials: %w", access.ErrDenied)
+	}
 	return access.Identity{Username: l.Username, Method: access.MethodAnonymous}, nil
+}
+
+// shows reports whether a login has a password, or in its header what stands for one.
+func shows(l *access.Login) bool {
+	if l.HasPassword || l.Header.Get("Authorization") != "" {
+		return true
+	}
+	_, has := subprotocol(l)
+	return has
 }
 
 // HMAC is the scheme of Apache RocketMQ MQTT: one configured user name, password = Base64(HMAC-SHA1(secret, client id)).

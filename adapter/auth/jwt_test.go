@@ -304,7 +304,7 @@ func TestJWKSRotates(t *testing.T) {
 	}))
 	defer srv.Close()
 	now := jwtNow()
-	keys := NewJWKS(srv.URL, srv.Client(), slog.New(slog.DiscardHandler), func() time.Time { return now })
+	keys := NewJWKS(JWKSConfig{URL: srv.URL, Client: srv.Client(), MaxStale: time.Hour, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	j := newJWT(t, JWTConfig{Keys: []Keys{keys}})
 	try := func(alg jose.SignatureAlgorithm) error {
 		_, err := j.Verify(t.Context(), byPassword(sign(t, alg, pairs[alg], with(nil), "kid", string(alg))))

@@ -27,6 +27,14 @@ func (j *JWT) token(l *access.Login) (string, bool) {
 	if scheme, said, ok := strings.Cut(l.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(said), true
 	}
+	if token, ok := subprotocol(l); ok {
+		return token, true
+	}
+	return j.cookie(l)
+}
+
+// subprotocol finds the token among the subprotocols that a browser offers.
+func subprotocol(l *access.Login) (string, bool) {
 	for _, list := range l.Header.Values("Sec-WebSocket-Protocol") {
 		for one := range strings.SplitSeq(list, ",") {
 			if token, ok := strings.CutPrefix(strings.TrimSpace(one), subprotocolToken); ok {
@@ -34,7 +42,7 @@ func (j *JWT) token(l *access.Login) (string, bool) {
 			}
 		}
 	}
-	return j.cookie(l)
+	return "", false
 }
 
 func (j *JWT) cookie(l *access.Login) (string, bool) {

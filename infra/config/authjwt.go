@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"lmqgate/adapter/auth"
 )
@@ -27,6 +28,7 @@ func (c *Config) checkJWT(set map[string]string, wrong *Problems) {
 	if c.JWTJWKSURL != "" {
 		wrong.must(set, "AUTH_JWT_JWKS_URL", isSafeURL(c.JWTJWKSURL, isLoopback))
 	}
+	wrong.must(set, "AUTH_JWT_JWKS_MAX_STALE", c.JWTJWKSMaxStale >= 10*time.Minute && c.JWTJWKSMaxStale <= 720*time.Hour)
 	wrong.must(set, "AUTH_JWT_COOKIE", !strings.ContainsAny(c.JWTCookie, "=;, \t\"\\"))
 	used := slices.Contains(c.Auth, "jwt")
 	if used && set["AUTH_JWT_SECRET"] == "" && set["AUTH_JWT_KEYS_FILE"] == "" && set["AUTH_JWT_JWKS_URL"] == "" {

@@ -62,20 +62,21 @@ type Config struct {
 	AuthScramUsers     Secret `env:"AUTH_SCRAM_USERS"`
 	AuthScramUsersFile string `env:"AUTH_SCRAM_USERS_FILE"`
 
-	JWTSecret        Secret   `env:"AUTH_JWT_SECRET"`    // as it is; of HS256 to HS512
-	JWTKeysFile      string   `env:"AUTH_JWT_KEYS_FILE"` // PEM, or a JWK Set
-	JWTJWKSURL       string   `env:"AUTH_JWT_JWKS_URL"`
-	JWTIssuers       []string `env:"AUTH_JWT_ISSUER"`
-	JWTAudience      []string `env:"AUTH_JWT_AUDIENCE"`
-	JWTUsernameClaim string   `env:"AUTH_JWT_USERNAME_CLAIM" envDefault:"sub"`
-	JWTClientIDClaim string   `env:"AUTH_JWT_CLIENT_ID_CLAIM"`
-	JWTACLClaim      string   `env:"AUTH_JWT_ACL_CLAIM" envDefault:"acl"`
-	JWTTenantClaim   string   `env:"AUTH_JWT_TENANT_CLAIM"`
-	JWTCookie        string   `env:"AUTH_JWT_COOKIE"`
-	AuthHTTPURL      string   `env:"AUTH_HTTP_URL"`
-	AuthHTTPToken    Secret   `env:"AUTH_HTTP_TOKEN"`
-	AuthMTLSUsername string   `env:"AUTH_MTLS_USERNAME" envDefault:"cn"` // "cn", "dns", "uri" or "email"
-	AuthFailures     int      `env:"AUTH_FAILURES" envDefault:"10"`      // of a user from one address, a minute; 0: any number
+	JWTSecret        Secret        `env:"AUTH_JWT_SECRET"`    // as it is; of HS256 to HS512
+	JWTKeysFile      string        `env:"AUTH_JWT_KEYS_FILE"` // PEM, or a JWK Set
+	JWTJWKSURL       string        `env:"AUTH_JWT_JWKS_URL"`
+	JWTJWKSMaxStale  time.Duration `env:"AUTH_JWT_JWKS_MAX_STALE" envDefault:"24h"`
+	JWTIssuers       []string      `env:"AUTH_JWT_ISSUER"`
+	JWTAudience      []string      `env:"AUTH_JWT_AUDIENCE"`
+	JWTUsernameClaim string        `env:"AUTH_JWT_USERNAME_CLAIM" envDefault:"sub"`
+	JWTClientIDClaim string        `env:"AUTH_JWT_CLIENT_ID_CLAIM"`
+	JWTACLClaim      string        `env:"AUTH_JWT_ACL_CLAIM" envDefault:"acl"`
+	JWTTenantClaim   string        `env:"AUTH_JWT_TENANT_CLAIM"`
+	JWTCookie        string        `env:"AUTH_JWT_COOKIE"`
+	AuthHTTPURL      string        `env:"AUTH_HTTP_URL"`
+	AuthHTTPToken    Secret        `env:"AUTH_HTTP_TOKEN"`
+	AuthMTLSUsername string        `env:"AUTH_MTLS_USERNAME" envDefault:"cn"` // "cn", "dns", "uri" or "email"
+	AuthFailures     int           `env:"AUTH_FAILURES" envDefault:"10"`      // of a user from one address, a minute; 0: any number
 
 	TenantSeparator string `env:"TENANT_SEPARATOR"` // between tenant and user in verified user names; empty: there are no tenants in them
 

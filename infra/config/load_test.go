@@ -35,7 +35,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 		WSPing:       45 * time.Second, RetainedMax: 1_000_000, RetainedMaxSize: 262144, SharedRedelivery: 30 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000,
 		StatusInterval: 10 * time.Second, StatusUsers: []string{"*"},
 		Functions: []string{"publish", "stream", "push"}, PushAllow: []string{"127.0.0.0/8", "::1", "localhost"}, StreamResume: 5 * time.Minute,
-		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
+		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTJWKSMaxStale: 24 * time.Hour, JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		Tick: true, Admin: true, Console: true, Embedded: true, EmbeddedRedis: true, EmbeddedRocketMQ: true,
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 	}
@@ -69,7 +69,7 @@ func TestRealServers(t *testing.T) {
 		LogLevel:       slog.LevelDebug, LogFormat: "text",
 		OTLPProtocol: "http/protobuf", TracesExporter: "otlp", TracesSampler: "parentbased_always_on", OTelService: "lmqgate",
 		Functions: []string{"publish", "stream", "push"}, StreamResume: 5 * time.Minute,
-		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
+		ACLDefault: "allow", JWTUsernameClaim: "sub", JWTJWKSMaxStale: 24 * time.Hour, JWTACLClaim: "acl", AuthMTLSUsername: "cn", AuthFailures: 10,
 		RetainedMax: 7, RetainedMaxSize: 1024, SharedRedelivery: 10 * time.Second, MaxGroups: 4096, MaxFilters: 1_000_000, MaxP2PQueues: 900_000, StatusInterval: time.Minute,
 		StatusUsers: []string{"ops", "ann"}, PresenceEvents: true,
 	}
@@ -137,6 +137,8 @@ func TestWrongValues(t *testing.T) {
 		{"AUTH=http", "AUTH_HTTP_URL"},
 		{"AUTH_JWT_SECRET=short", "AUTH_JWT_SECRET"},
 		{"AUTH_JWT_JWKS_URL=http://issuer.example.com/keys", "AUTH_JWT_JWKS_URL"},
+		{"AUTH_JWT_JWKS_MAX_STALE=9m", "AUTH_JWT_JWKS_MAX_STALE"},
+		{"AUTH_JWT_JWKS_MAX_STALE=721h", "AUTH_JWT_JWKS_MAX_STALE"},
 		{"AUTH_HTTP_URL=http://auth.example.com", "AUTH_HTTP_URL"},
 		{"AUTH_MTLS_USERNAME=serial", "AUTH_MTLS_USERNAME"},
 		{"ACL_RULES={", "ACL_RULES"},

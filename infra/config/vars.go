@@ -209,6 +209,11 @@ var vars = []Var{
 		Accepts: "an https:// URL, or http:// of this machine",
 	},
 	{
+		Name:    "AUTH_JWT_JWKS_MAX_STALE",
+		Meaning: "`jwt`: after how long keys of the URL do not count any more that could not be fetched again",
+		Accepts: "a duration from 10m to 720h",
+	},
+	{
 		Name: "AUTH_JWT_ISSUER", Default: "any",
 		Meaning: "`jwt`: what the claim `iss` has to be, one of a comma list",
 		Accepts: "a comma list of issuers",

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -104,7 +103,7 @@ func (g *Gateway) authenticate() (verifier access.Verifier, enhanced access.Enha
 		case "hmac":
 			chain = append(chain, auth.HMAC{Username: g.cfg.AuthUsername, Secret: []byte(g.cfg.AuthSecretKey.Reveal())})
 		case "anonymous":
-			chain = append(chain, auth.Anonymous{})
+			chain = append(chain, auth.Anonymous{Bare: len(g.cfg.Auth) > 1})
 		case "scram":
 			s, err := auth.NewSCRAM(g.scramConfig())
 			if err != nil {
@@ -154,7 +153,9 @@ func (g *Gateway) jwtConfig() auth.JWTConfig {
 		cfg.Keys = append(cfg.Keys, g.cfg.JWTKeys)
 	}
 	if g.cfg.JWTJWKSURL != "" {
-		cfg.Keys = append(cfg.Keys, auth.NewJWKS(g.cfg.JWTJWKSURL, &http.Client{}, g.log, g.now))
+		cfg.Keys = append(cfg.Keys, auth.NewJWKS(auth.JWKSConfig{
+			URL: g.cfg.JWTJWKSURL, MaxStale: g.cfg.JWTJWKSMaxStale, Logger: g.log, Now: g.now,
+		}))
 	}
 	return cfg
 }
