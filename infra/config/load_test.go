@@ -28,7 +28,7 @@ func TestEmptyEnvironmentIsEmbedded(t *testing.T) {
 	want := Config{
 		Port: 8080, BindAddr: "127.0.0.1", WSPath: "/mqtt", MQTTTCPAddr: "127.0.0.1:1883",
 		FallbackTopic: "MQTT_OTHER", TopicAutoCreate: true, RelayFrom: "end", RocketMQProducer: "direct", Auth: []string{"anonymous"},
-		MaxPacketSize: 262144, MaxConnections: (20_000 - reservedFiles) / 5 * 4, FittingConnections: (20_000 - reservedFiles) / 5 * 4, MaxSubscriptions: 1000, ReceiveMaximum: 64, TakeoverBurst: 5,
+		MaxPacketSize: 262144, MaxConnections: (20_000 - reservedFiles) / 5 * 4, FittingConnections: (20_000 - reservedFiles) / 5 * 4, MaxSubscriptions: 1000, ReceiveMaximum: 64, TakeoverBurst: 5, SessionBinding: "user",
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		DrainTimeout: 8 * time.Second, P2P: true, ConnectRate: 1000, PublishOver: "wait", MaxHandshakes: 1024, PacketTimeout: time.Minute,
 		WriteTimeout: 30 * time.Second,
@@ -61,7 +61,7 @@ func TestRealServers(t *testing.T) {
 		NameServers: []string{"10.0.0.1:9876", "10.0.0.2:9876"}, FirstTopics: []string{"a", "b"},
 		FallbackTopic: "MQTT_OTHER", TopicAutoCreate: true, RelayFrom: "end", RocketMQProducer: "direct", RedisURL: "redis://:topsecret@cache:6379/2",
 		Auth: []string{"hmac"}, AuthUsername: "u", AuthSecretKey: "k",
-		MaxPacketSize: 262144, MaxConnections: defaultMostConnections, FittingConnections: defaultMostConnections, MaxSubscriptions: 1000, ReceiveMaximum: 65535, TakeoverBurst: 5,
+		MaxPacketSize: 262144, MaxConnections: defaultMostConnections, FittingConnections: defaultMostConnections, MaxSubscriptions: 1000, ReceiveMaximum: 65535, TakeoverBurst: 5, SessionBinding: "user",
 		ConnectTimeout: 10 * time.Second, KeepAliveMax: 300 * time.Second, SessionExpiryMax: 168 * time.Hour,
 		ConnectRate: 1000, PublishOver: "wait", MaxHandshakes: 1024, PacketTimeout: time.Minute, WriteTimeout: 30 * time.Second,
 		MaxConnectionAge: time.Hour, DrainTimeout: 8 * time.Second, MetricsAddr: "main", ProxyProtocol: true,
