@@ -83,6 +83,7 @@ func (b *browser) subscribes(f *fleet) {
 		b.press("Enter")
 		b.until(fmt.Sprintf(`document.querySelectorAll("#filters li").length === %d && filter.getAttribute("aria-invalid") === null`, n+2))
 	}
+	b.until(`[...document.querySelectorAll("#filters li")].every((li) => /QoS 1/.test(li.innerText))`)
 	b.eval(`filters.querySelector('[aria-label="Remove '+`+text(f.topic("other"))+`+'"]').focus()`, nil)
 	b.press("Enter")
 	b.until(`document.querySelectorAll("#filters li").length === 2 && document.activeElement === filter`)

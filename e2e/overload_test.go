@@ -160,6 +160,7 @@ func TestSlowloris(t *testing.T) {
 		{"nothing over HTTP", i.http, "", "", false},
 		{"HTTP request line", i.http, "GET /", strings.Repeat("x", 10000), false},
 		{"HTTP header", i.http, "GET /mqtt HTTP/1.1\r\nHost: x\r\nX-Slow: ", strings.Repeat("x", 10000), false},
+		{"HTTP body", i.http, "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n", strings.Repeat("x", 10000), false},
 	}
 	var conns sync.WaitGroup
 	for _, s := range stages {

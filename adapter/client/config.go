@@ -24,6 +24,7 @@ type Config struct {
 	Rate             Rate          // of all clients
 	DisconnectFast   bool          // clients beyond their own rate, or their user's, are disconnected with 0x96 instead of held back
 	UserConnects     int           // CONNECTs of a verified user in a second, and at once after a quiet second; 0: any number
+	Unbound          bool          // any user may have the session of any client id
 	Takeovers        int           // of one client id in quick succession before the next has to wait; default 5, negative: any number
 	TopicAliases     int           // accepted from an MQTT 5.0 client, default 32
 	MaxAge           time.Duration // connections are asked to go between 9/10 of it and all of it; 0 = never

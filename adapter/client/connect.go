@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"lmqgate/adapter/packet"
+	"lmqgate/meta/access"
 	"lmqgate/meta/session"
 )
 
@@ -148,7 +149,7 @@ func (c *client) connect(p *packet.Connect) (*packet.Connack, session.State, err
 	}
 	c.user = id.Username
 	c.agree(p)
-	st, err := c.own(p, id.Username, will)
+	st, err := c.own(p, &id, will)
 	if err != nil {
 		return nil, session.State{}, err
 	}
@@ -183,13 +184,17 @@ func (c *client) acceptable(p *packet.Connect) error {
 
 // own takes the session from whoever holds it: one round trip, nobody elsewhere is waited for (decision 5). The call is
 // not cut short when the connection closes, so that its outcome is known.
-func (c *client) own(p *packet.Connect, username string, will *session.Will) (session.State, error) {
+func (c *client) own(p *packet.Connect, id *access.Identity, will *session.Will) (session.State, error) {
 	if err := c.arrive(); err != nil {
 		return session.State{}, err
 	}
+	holder := ""
+	if id.Method != access.MethodAnonymous { // what an anonymous client calls itself is nobody's name
+		holder = id.Username
+	}
 	st, err := c.takeOver(session.AttachRequest{
 		ClientID: c.id, Instance: c.srv.cfg.Instance, CleanStart: p.CleanStart, Expiry: c.expiry,
-		Protocol: byte(p.Version), Username: username, Address: c.conn.RemoteIP().String(),
+		Protocol: byte(p.Version), Username: id.Username, Address: c.conn.RemoteIP().String(), Holder: holder, AnyHolder: c.srv.cfg.Unbound,
 		Will: will, Takeovers: max(c.srv.cfg.Takeovers, 0),
 	})
 	if err != nil {

@@ -92,6 +92,8 @@ func (c *client) unattached(err error) error {
 		return err
 	case errors.As(err, &f): // nothing has changed
 		return reject(packet.ConnectionRateExceeded, "%v", f)
+	case errors.Is(err, session.ErrForeign):
+		return reject(packet.ClientIdentifierNotValid, "the session of this client identifier belongs to another user")
 	case errors.Is(err, session.ErrWills): // nor here
 		return reject(packet.QuotaExceeded, "too many wills of this client identifier wait to be published")
 	}

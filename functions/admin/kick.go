@@ -92,7 +92,7 @@ func (a *Admin) end(ctx context.Context, k Kicked) (Kicked, error) {
 	if err := s.Beat(ctx, a.cfg.Name, ownerTTL); err != nil {
 		return k, err
 	}
-	st, err := s.Attach(ctx, session.AttachRequest{ClientID: k.ClientID, Instance: a.cfg.Name, CleanStart: true, Username: "admin"})
+	st, err := s.Attach(ctx, session.AttachRequest{ClientID: k.ClientID, Instance: a.cfg.Name, CleanStart: true, Username: "admin", AnyHolder: true})
 	if err != nil {
 		return k, err
 	}

@@ -276,16 +276,17 @@ func (p *place) finish(err error) {
 func (p *place) Next(ctx context.Context) (message.Arrival, error) {
 	for {
 		p.b.mu.Lock()
-		if p.why != nil {
+		if err := p.why; err != nil {
 			p.b.mu.Unlock()
-			return message.Arrival{}, p.why
+			return message.Arrival{}, err
 		}
 		for _, m := range p.s.list {
 			if _, given := p.out[m]; !given && len(p.out) < p.q.Window {
 				p.next++
-				p.out[m] = p.next
+				id := p.next
+				p.out[m] = id
 				p.b.mu.Unlock()
-				return message.Arrival{Message: m, QoS: 1, ID: p.out[m]}, nil
+				return message.Arrival{Message: m, QoS: 1, ID: id}, nil
 			}
 		}
 		p.b.mu.Unlock()

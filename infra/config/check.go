@@ -113,6 +113,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 		wrong.must(set, name, v == 0 || v >= 4096 && v <= 1<<30)
 	}
 	wrong.must(set, "PUBLISH_OVER", c.PublishOver == "wait" || c.PublishOver == "disconnect")
+	wrong.must(set, "SESSION_BINDING", c.SessionBinding == "user" || c.SessionBinding == "off")
 	number("MAX_HANDSHAKES", c.MaxHandshakes, 1, mostConnections)
 	number("MAX_SUBSCRIPTIONS", c.MaxSubscriptions, 1, 100_000)
 	number("RECEIVE_MAXIMUM", int(c.ReceiveMaximum), 1, 65535) // [MQTT-3.1.2.11.3]: 0 is a protocol error

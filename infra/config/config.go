@@ -102,6 +102,7 @@ type Config struct {
 	MaxHandshakes    int           `env:"MAX_HANDSHAKES"`                      // connections that are no clients yet
 	MaxSubscriptions int           `env:"MAX_SUBSCRIPTIONS" envDefault:"1000"` // of one client
 	ReceiveMaximum   uint16        `env:"RECEIVE_MAXIMUM" envDefault:"64"`
+	SessionBinding   string        `env:"SESSION_BINDING" envDefault:"user"`     // or "off"
 	TakeoverBurst    int           `env:"TAKEOVER_BURST" envDefault:"5"`         // of one client id; 0: any number
 	RetainedMax      int64         `env:"RETAINED_MAX" envDefault:"1000000"`     // topics, on all instances together
 	RetainedMaxSize  int           `env:"RETAINED_MAX_SIZE" envDefault:"262144"` // bytes of one payload

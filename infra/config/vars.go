@@ -344,6 +344,11 @@ var vars = []Var{
 		Accepts: "a number from 1 to 65535",
 	},
 	{
+		Name:    "SESSION_BINDING",
+		Meaning: "`user`: the session of a client id is nobody else's than the verified user's who made it, until it ends; `off`: anybody's who names the client id",
+		Accepts: "user or off",
+	},
+	{
 		Name:    "TAKEOVER_BURST",
 		Meaning: "takeovers of one client id in quick succession, before further ones have to wait, up to 8 s each; 0 is any number",
 		Accepts: "a number from 0 to 1000000",

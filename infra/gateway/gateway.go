@@ -265,7 +265,7 @@ func (g *Gateway) assemble() error {
 		UserRate:         client.Rate{Messages: g.cfg.UserPublishRate, Bytes: g.cfg.UserPublishBytes},
 		Rate:             client.Rate{Messages: g.cfg.AllPublishRate, Bytes: g.cfg.AllPublishBytes},
 		DisconnectFast:   g.cfg.PublishOver == "disconnect",
-		MaxSubscriptions: g.cfg.MaxSubscriptions, P2P: g.cfg.P2P, Takeovers: burst(g.cfg.TakeoverBurst), PingAfter: g.cfg.WSPing,
+		MaxSubscriptions: g.cfg.MaxSubscriptions, P2P: g.cfg.P2P, Takeovers: burst(g.cfg.TakeoverBurst), Unbound: g.cfg.SessionBinding == "off", PingAfter: g.cfg.WSPing,
 		Follow: g.follow(), Trace: g.connects(), Logger: g.log, Register: g.reg,
 	})
 	g.reader = inside.New(inside.Config{

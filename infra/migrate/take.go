@@ -16,7 +16,8 @@ import (
 // anew of the session as it was attached.
 func (m *mover) take(ctx context.Context, t target, info session.Info) (Outcome, error) {
 	request := session.AttachRequest{
-		ClientID: t.id, Instance: m.instance, Expiry: m.opt.Expiry, Protocol: 4, Address: "lmqgate migrate",
+		AnyHolder: true,
+		ClientID:  t.id, Instance: m.instance, Expiry: m.opt.Expiry, Protocol: 4, Address: "lmqgate migrate",
 	}
 	if info.ClientID != "" {
 		request.Expiry, request.Protocol, request.Username, request.Address = info.Expiry, info.Protocol, info.Username, info.Address

@@ -17,6 +17,7 @@ func Sessions(t *testing.T, open Opener) {
 		"EndsWithOwner":   endsWithOwner,
 		"Takeover":        takeover,
 		"Flapping":        flapping,
+		"Belongs":         belongs,
 		"DetachEnds":      detachEnds,
 		"DetachKeeps":     detachKeeps,
 		"ExpiredAtAttach": expiredAtAttach,

@@ -32,7 +32,7 @@ func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.St
 	reply := t.run(ctx, s.scripts.attach, s.keys.sessionParts(r.ClientID), r.Instance, ticketValue(ticket),
 		flag(r.CleanStart), millis(r.Expiry), int(r.Protocol), r.Username, r.Address, encodeWill(r.Will), willDelay(r.Will),
 		session.ClaimTime.Milliseconds(), maxWills, max(r.Takeovers, 0), session.TakeoverCool.Milliseconds(),
-		session.TakeoverWait.Milliseconds(), session.TakeoverWaitMax.Milliseconds())
+		session.TakeoverWait.Milliseconds(), session.TakeoverWaitMax.Milliseconds(), belongsTo(r))
 	if err := t.send(ctx); err != nil {
 		return session.State{}, fmt.Errorf("attach session: %w", err)
 	}
@@ -58,7 +58,7 @@ func (s *Store) Attach(ctx context.Context, r session.AttachRequest) (session.St
 // refused reports whether the script turned an Attach down without a fault: the session is as it was.
 func refused(err error) bool {
 	var f *session.Flapping
-	return errors.Is(err, session.ErrWills) || errors.As(err, &f)
+	return errors.Is(err, session.ErrWills) || errors.Is(err, session.ErrForeign) || errors.As(err, &f)
 }
 
 // readHolder reads who has a session whose Attach was refused; the instance is empty if nobody has.
@@ -76,6 +76,17 @@ func (s *Store) unrecord(ctx context.Context, refused, holder record) {
 		s.forget(ctx, t, []record{refused})
 	}
 	_ = t.send(ctx)
+}
+
+// belongsTo is whom a session belongs to, as it is stored.
+func belongsTo(r session.AttachRequest) string {
+	switch {
+	case r.AnyHolder:
+		return "*"
+	case r.Holder != "":
+		return "=" + r.Holder
+	}
+	return ""
 }
 
 // ticketValue is how a ticket is stored: format, dot, token.
@@ -104,6 +115,8 @@ func (s *Store) readAttached(clientID string, r *reply) (session.State, record, 
 		return st, record{}, nil, r.err
 	case code == codeTooMany:
 		return st, readHolder(clientID, r), nil, session.ErrWills
+	case code == codeForeign:
+		return st, readHolder(clientID, r), nil, session.ErrForeign
 	case code == codeTooSoon:
 		holder := readHolder(clientID, r)
 		f := &session.Flapping{Wait: time.Duration(r.uint()) * time.Millisecond, Takeovers: int(r.uint())}

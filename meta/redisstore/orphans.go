@@ -16,6 +16,7 @@ import (
 const (
 	codeTooMany  = 3 // of attach
 	codeTooSoon  = 4 // of attach
+	codeForeign  = 5 // of attach
 	codeDetached = 4 // of orphan
 )
 

@@ -110,6 +110,8 @@ type AttachRequest struct {
 	Username   string        // for admin views
 	Address    string        // for admin views
 	Will       *Will         // of this connection, nil if it has none
+	Holder     string        // the verified user whom the session belongs to, "" = nobody in particular; see ErrForeign
+	AnyHolder  bool          // whomever it may belong to
 	Takeovers  int           // how many in quick succession are granted before Flapping; 0 = any number
 }
 

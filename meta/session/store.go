@@ -10,6 +10,9 @@ type Store interface {
 	// Attach makes the caller the owner of the client id in one round trip: new epoch, previous state returned. With a will
 	// it may be refused with ErrWills; nothing was changed then.
 	//
+	// A session that was attached with a Holder is refused with ErrForeign to everybody else, connected or not, until it has ended
+	// or its expiry has passed. One without belongs to the first who attaches with one.
+	//
 	// It is refused with *Flapping where it would be one takeover too many in quick succession.
 	//
 	// Of earlier connections' wills, State.Wills are those whose time comes with this one: that of the connection that is

@@ -11,6 +11,9 @@ import (
 // ErrWills says that too many wills of the client id wait to be published: it cannot attach with another one.
 var ErrWills = errors.New("too many unpublished wills")
 
+// ErrForeign says that the session of the client id belongs to another user, see AttachRequest.Holder.
+var ErrForeign = errors.New("the session belongs to another user")
+
 // Will is the Will Message of one connection [MQTT-3.1.2-7].
 type Will struct {
 	Message *message.Message // Key is set: the UNIQ_KEY it is to have in the log, whoever publishes it

@@ -31,7 +31,12 @@ export function subscriptionsUI(client) {
       el("span", { class: "chip" }, granted === undefined ? "asked" : `QoS ${granted}${granted < qos ? ` of ${qos}` : ""}`), remove);
   };
   return {
-    list: (subs) => $("filters").replaceChildren(...subs.map(row)),
+    list: (subs) => {
+      const held = $("filters").contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
+      const rows = subs.map(row);
+      $("filters").replaceChildren(...rows);
+      if (held) rows.map((r) => r.querySelector("button")).find((b) => b.getAttribute("aria-label") === held)?.focus(); // who is at it stays there
+    },
     refused: (filter, error) => say("subscribe-said", `${line(filter, 60)} is lost: ${visible(error.message)}.`, "bad"),
   };
 }

@@ -5,10 +5,12 @@
 --       11 wills that one client may have unpublished before it cannot attach with another one
 --       12 takeovers granted in quick succession, 0 = any number  13 ms for which each counts
 --       14 ms between the last one and the first one too many, twice that for the second, and so on  15 the most of it
+--       16 whom the session belongs to: '=' and a user name, '' nobody in particular, '*' whomever it may belong to
 -- Returns {1, epoch, present, previous instance, previous epoch, previous ticket, packet ids, sub, cur, out, in,
 --         discarded sub, score for due or '', wills claimed}. {2} when a value has an unknown format;
 --         {3, owner, ticket} when there are too many wills; {4, owner, ticket, ms to wait, takeovers that count, epoch,
---         address} for a takeover that comes too soon: then nothing was changed.
+--         address} for a takeover that comes too soon; {5, owner, ticket} for a session that belongs to somebody else: then
+--         nothing was changed.
 -- A repeat of the same request (same ticket) answers what the first run did, except for the discarded subscriptions.
 
 local function values(key)
@@ -20,7 +22,7 @@ local function values(key)
 end
 
 local h = redis.call('HMGET', KEYS[1], 'f', 'e', 'o', 'x', 'd', 'q', 't', 'n', 'r', 'pi', 'pe', 'pt', 'w', 'wd',
-  'k', 'kt', 'a')
+  'k', 'kt', 'a', 'b')
 local format, epoch, owner, expiry, due, ended, ticket, ids = h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8]
 local will, delay = h[13], tonumber(h[14])
 local exists = format or redis.call('EXISTS', KEYS[1]) == 1
@@ -41,6 +43,9 @@ if ARGV[8] ~= '' and #wills >= tonumber(ARGV[11]) then return {3, owner or '', t
 
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
+
+local over = ended or (due and due ~= 'never' and tonumber(due) <= ms)
+if exists and not over and h[18] and ARGV[16] ~= '*' and h[18] ~= ARGV[16] then return {5, owner or '', ticket or ''} end
 
 -- How many takeovers count; after a step back of the clock none does.
 local count, granted = tonumber(h[15] or '0'), tonumber(ARGV[12])
@@ -66,8 +71,7 @@ local pi, pe, pt = '', '', ''
 if owner then pi, pe, pt = owner, epoch, ticket end
 
 local present = 1
-if not exists or ARGV[3] == '1' or ended or (owner and expiry == '0') or
-    (due and due ~= 'never' and tonumber(due) <= ms) then
+if not exists or ARGV[3] == '1' or over or (owner and expiry == '0') then
   present = 0
 end
 
@@ -106,6 +110,7 @@ else
 end
 redis.call('HSET', KEYS[1], 'f', '1', 'e', new, 'o', ARGV[1], 'x', ARGV[4], 't', ARGV[2], 'n', ids, 'r', present,
   'pi', pi, 'pe', pe, 'pt', pt, 'p', ARGV[5], 'u', ARGV[6], 'a', ARGV[7], 'c', int(ms))
+if string.sub(ARGV[16], 1, 1) == '=' then redis.call('HSET', KEYS[1], 'b', ARGV[16]) end
 if owner then redis.call('HSET', KEYS[1], 'k', int(count), 'kt', int(ms)) end
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[1], 'w', ARGV[8], 'wd', ARGV[9]) end
 return {1, new, present, pi, pe, pt, ids, sub, cur, out, inn, discarded, score(nil, left), wills_answer(claimed)}
