@@ -23,6 +23,7 @@ type Config struct {
 	UserRate         Rate          // of all clients of a verified user on this instance
 	Rate             Rate          // of all clients
 	DisconnectFast   bool          // clients beyond their own rate, or their user's, are disconnected with 0x96 instead of held back
+	AddressConnects  int           // CONNECTs from one address (of IPv6, one /64) in a second, and at once after a quiet second; 0: any number
 	UserConnects     int           // CONNECTs of a verified user in a second, and at once after a quiet second; 0: any number
 	Unbound          bool          // any user may have the session of any client id
 	Takeovers        int           // of one client id in quick succession before the next has to wait; default 5, negative: any number

@@ -171,6 +171,8 @@ func (c *client) acceptable(p *packet.Connect) error {
 		return reject(packet.ClientIdentifierNotValid, "client ids that begin with %s, %s and %s are the gateway's own", StreamIDs, PushIDs, TenantIDs)
 	case c.srv.draining.Load():
 		return errDraining
+	case c.inside == nil && !c.srv.welcome(c.conn.RemoteIP()):
+		return reject(packet.ConnectionRateExceeded, "too many connections from this address, try again later")
 	case !c.srv.deps.Lease.Valid():
 		return reject(packet.ServerUnavailable, "this instance has no contact to its session store, try again")
 	}

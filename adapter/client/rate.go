@@ -161,6 +161,21 @@ func (c *client) register(id *identity) error {
 	return nil
 }
 
+// welcome counts a CONNECT from an address, before anything of it is looked at, and reports whether there are not too many.
+func (s *Server) welcome(from netip.Addr) bool {
+	if s.cfg.AddressConnects == 0 || !from.IsValid() {
+		return true
+	}
+	from = from.Unmap().WithZone("")
+	if from.Is6() { // who has one address of a /64 has them all
+		net, _ := from.Prefix(64)
+		from = net.Addr()
+	}
+	a := s.accounts.join("\x00" + from.String()) // no user name begins so
+	defer s.accounts.leave(a)
+	return a.connects.try(s.now(), costOf(1, s.cfg.AddressConnects))
+}
+
 // userOf names the account of a verified user.
 func userOf(id *access.Identity) string {
 	if id.Tenant != "" {

@@ -187,3 +187,34 @@ func TestMayPublish(t *testing.T) {
 		about(t, "no rates", passes(r.srv, ann, here, 1<<20), 1000)
 	})
 }
+
+// TestAddressConnects: connects of one address are limited whoever it says it is, those of another one not.
+func TestAddressConnects(t *testing.T) {
+	run(t, Config{AddressConnects: 3}, func(t *testing.T, r *rig) {
+		from := func(text string) (n int) {
+			for n < 100 && r.srv.welcome(netip.MustParseAddr(text)) {
+				n++
+			}
+			return n
+		}
+		if a, b, c := from("192.0.2.1"), from("::ffff:192.0.2.1"), from("192.0.2.2"); a != 3 || b != 0 || c != 3 {
+			t.Error(a, b, c)
+		}
+		if a, b, c := from("2001:db8::1"), from("2001:db8::2:0:0:1"), from("2001:db8:0:1::1"); a != 3 || b != 0 || c != 3 {
+			t.Error(a, b, c)
+		}
+		if !r.srv.welcome(netip.Addr{}) {
+			t.Error("the gateway's own readers have no address")
+		}
+		time.Sleep(time.Minute)
+		r.srv.accounts.sweep(r.srv.now())
+		if n := len(r.srv.accounts.byName); n != 0 {
+			t.Errorf("%d are remembered", n)
+		}
+		for n, want := range []string{"CONNACK 00", "CONNACK 00", "CONNACK 00", "CONNACK 9f, closed 9f"} {
+			if got := r.dial(v5, false, nil).send(connect(v5, string(rune('a'+n)))).take(); got != want {
+				t.Errorf("%d: %s", n, got)
+			}
+		}
+	})
+}

@@ -105,6 +105,7 @@ func (c *Config) checkLimits(set map[string]string, wrong *Problems) {
 	number("MAX_PACKET_SIZE", c.MaxPacketSize, 1024, 16<<20)
 	number("MAX_CONNECTIONS", c.MaxConnections, 1, mostConnections)
 	number("CONNECT_RATE", c.ConnectRate, 0, 1_000_000)
+	number("ADDRESS_CONNECT_RATE", c.AddrConnectRate, 0, 1_000_000)
 	number("USER_CONNECT_RATE", c.UserConnectRate, 0, 1_000_000)
 	number("PUBLISH_RATE", c.PublishRate, 0, 1_000_000)
 	number("USER_PUBLISH_RATE", c.UserPublishRate, 0, 1_000_000)

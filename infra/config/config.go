@@ -90,7 +90,8 @@ type Config struct {
 
 	MaxPacketSize    int           `env:"MAX_PACKET_SIZE" envDefault:"262144"` // bytes of one MQTT packet
 	MaxConnections   int           `env:"MAX_CONNECTIONS"`
-	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"`   // a second; 0: any number
+	ConnectRate      int           `env:"CONNECT_RATE" envDefault:"1000"` // a second; 0: any number
+	AddrConnectRate  int           `env:"ADDRESS_CONNECT_RATE" envDefault:"0"`
 	UserConnectRate  int           `env:"USER_CONNECT_RATE" envDefault:"0"` // the rates: a second; 0: any number
 	PublishRate      int           `env:"PUBLISH_RATE" envDefault:"0"`      // of one client
 	PublishBytes     int           `env:"PUBLISH_BYTES" envDefault:"0"`

@@ -284,6 +284,11 @@ var vars = []Var{
 		Accepts: "a number from 0 to 1000000",
 	},
 	{
+		Name:    "ADDRESS_CONNECT_RATE",
+		Meaning: "CONNECTs from one address (of IPv6, one /64) in a second on one instance, and at once after a quiet second; beyond, 0x9F; 0 is any number. Behind a proxy set `TRUSTED_PROXIES` first",
+		Accepts: "a number from 0 to 1000000",
+	},
+	{
 		Name:    "USER_CONNECT_RATE",
 		Meaning: "CONNECTs of one verified user in a second on one instance, and at once after a quiet second; beyond, 0x9F; 0 is any number",
 		Accepts: "a number from 0 to 1000000",

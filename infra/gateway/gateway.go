@@ -261,7 +261,7 @@ func (g *Gateway) assemble() error {
 		KeepAliveMax: g.cfg.KeepAliveMax, MaxAge: g.cfg.MaxConnectionAge, SessionExpiryMax: orNone(g.cfg.SessionExpiryMax),
 		PacketTimeout: g.cfg.PacketTimeout, WriteTimeout: g.cfg.WriteTimeout,
 		OutBytes: g.share(mostBytesOut, 5), InHand: mostInHand, InHandBytes: g.share(mostBytesInHand, 8),
-		ClientRate: client.Rate{Messages: g.cfg.PublishRate, Bytes: g.cfg.PublishBytes}, UserConnects: g.cfg.UserConnectRate,
+		ClientRate: client.Rate{Messages: g.cfg.PublishRate, Bytes: g.cfg.PublishBytes}, UserConnects: g.cfg.UserConnectRate, AddressConnects: g.cfg.AddrConnectRate,
 		UserRate:         client.Rate{Messages: g.cfg.UserPublishRate, Bytes: g.cfg.UserPublishBytes},
 		Rate:             client.Rate{Messages: g.cfg.AllPublishRate, Bytes: g.cfg.AllPublishBytes},
 		DisconnectFast:   g.cfg.PublishOver == "disconnect",
