@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,19 @@ func (b *bucket) try(now, cost int64) bool {
 	}
 }
 
+// admit takes it unless so much was taken before that there is a wait, and returns that.
+func (b *bucket) admit(now, cost int64) (wait int64) {
+	for {
+		old := b.paid.Load()
+		if wait := old - now - rateBurst; cost > 0 && wait > 0 {
+			return wait
+		}
+		if cost == 0 || b.paid.CompareAndSwap(old, max(old, now)+cost) {
+			return 0
+		}
+	}
+}
+
 func (b *bucket) full(now int64) bool { return b.paid.Load() <= now }
 
 // meter holds publications against a Rate.
@@ -60,6 +74,14 @@ type meter struct{ messages, bytes bucket }
 
 func (m *meter) take(r Rate, now int64, payload int) (wait int64) {
 	return max(m.messages.take(now, costOf(1, r.Messages)), m.bytes.take(now, costOf(payload, r.Bytes)))
+}
+
+// admit takes a publication unless there is a wait, and returns that.
+func (m *meter) admit(r Rate, now int64, payload int) (wait int64) {
+	if wait = m.messages.admit(now, costOf(1, r.Messages)); wait == 0 {
+		wait = m.bytes.admit(now, costOf(payload, r.Bytes))
+	}
+	return wait
 }
 
 // costOf is how long n take at a rate a second, ns; 0 for no rate.
@@ -132,15 +154,59 @@ func (c *client) register(id *identity) error {
 	if cfg.UserConnects == 0 && cfg.UserRate.none() || c.inside != nil || id.Username == "" || id.Method == access.MethodAnonymous {
 		return nil
 	}
-	name := id.Username
-	if id.Tenant != "" {
-		name = id.Tenant + "\x00" + name // no user name has NUL [MQTT-1.5.4-2]
-	}
-	c.account = c.srv.accounts.join(name)
+	c.account = c.srv.accounts.join(userOf(id))
 	if !c.account.connects.try(c.srv.now(), costOf(1, cfg.UserConnects)) {
 		return reject(packet.ConnectionRateExceeded, "this user connects too often")
 	}
 	return nil
+}
+
+// userOf names the account of a verified user.
+func userOf(id *access.Identity) string {
+	if id.Tenant != "" {
+		return id.Tenant + "\x00" + id.Username // no user name has NUL [MQTT-1.5.4-2]
+	}
+	return id.Username
+}
+
+// MayPublish says how long somebody has to wait who publishes without a connection: the rate of a client holds for a user at
+// one address, those of users and of the instance for them together with their clients. Nothing was taken unless it returns 0,
+// but for a part where several rates hold.
+func (s *Server) MayPublish(id access.Identity, from netip.Addr, payload int) time.Duration {
+	cfg := &s.cfg
+	if !cfg.limited {
+		return 0
+	}
+	now := s.now()
+	verified := id.Username != "" && id.Method != access.MethodAnonymous
+	user := ""
+	if verified {
+		user = userOf(&id)
+	}
+	over := func(wait int64, reason string) time.Duration {
+		if wait > 0 {
+			s.metrics.fast.WithLabelValues(reason).Inc()
+		}
+		return time.Duration(wait)
+	}
+	if !cfg.ClientRate.none() {
+		a := s.accounts.join("\x00" + from.Unmap().String() + "\x00" + user) // no user name begins so
+		defer s.accounts.leave(a)
+		if wait := over(a.publish.admit(cfg.ClientRate, now, payload), rateClient); wait > 0 {
+			return wait
+		}
+	}
+	if verified && !cfg.UserRate.none() {
+		a := s.accounts.join(user)
+		defer s.accounts.leave(a)
+		if wait := over(a.publish.admit(cfg.UserRate, now, payload), rateUser); wait > 0 {
+			return wait
+		}
+	}
+	if cfg.Rate.none() {
+		return 0
+	}
+	return over(s.spent.admit(cfg.Rate, now, payload), rateInstance)
 }
 
 // Whose rate was exceeded: the values of the label "reason".

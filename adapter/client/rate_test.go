@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,5 +134,56 @@ func TestUserConnects(t *testing.T) {
 		if n := len(r.srv.accounts.byName) + len(r.srv.accounts.leaving); n != 0 {
 			t.Errorf("%d accounts are left", n)
 		}
+	})
+}
+
+// TestMayPublish: who publishes without a connection has the rates of clients, users and instance, together with clients.
+func TestMayPublish(t *testing.T) {
+	ann, bob := access.Identity{Username: "ann", Method: "jwt"}, access.Identity{Username: "bob", Method: "jwt"}
+	nobody := access.Identity{Username: "ann", Method: access.MethodAnonymous}
+	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	// passes counts how many get through at once.
+	passes := func(s *Server, id access.Identity, from netip.Addr, payload int) (n int) {
+		for n < 1000 && s.MayPublish(id, from, payload) == 0 {
+			n++
+		}
+		return n
+	}
+	about := func(t *testing.T, what string, got, want int) {
+		t.Helper()
+		if got < want || got > want+1 {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	run(t, Config{ClientRate: Rate{Messages: 10}, UserRate: Rate{Messages: 25}, Rate: Rate{Messages: 70}}, func(t *testing.T, r *rig) {
+		about(t, "ann here", passes(r.srv, ann, here, 1), 10)
+		about(t, "ann there", passes(r.srv, ann, there, 1), 10)
+		about(t, "ann elsewhere", passes(r.srv, ann, netip.MustParseAddr("192.0.2.3"), 1), 3)
+		about(t, "bob here", passes(r.srv, bob, here, 1), 10)
+		about(t, "nobody here", passes(r.srv, nobody, here, 1), 10)
+		about(t, "nobody there", passes(r.srv, nobody, there, 1), 10)
+		if wait := r.srv.MayPublish(nobody, there, 1); wait <= 0 || wait > time.Second {
+			t.Errorf("is to wait for %v", wait)
+		}
+		time.Sleep(time.Minute)
+		about(t, "nobody there, later", passes(r.srv, nobody, there, 1), 10)
+		time.Sleep(time.Minute)
+		r.srv.accounts.sweep(r.srv.now())
+		if n := len(r.srv.accounts.byName); n != 0 {
+			t.Errorf("%d accounts are remembered", n)
+		}
+	})
+	run(t, Config{UserRate: Rate{Bytes: 1000}}, func(t *testing.T, r *rig) {
+		about(t, "large ones", passes(r.srv, ann, here, 5000), 1) // it may be larger than the rate, but has to be paid for
+		time.Sleep(3900 * time.Millisecond)
+		if r.srv.MayPublish(ann, here, 1) <= 0 {
+			t.Error("not paid for yet")
+		}
+		time.Sleep(200 * time.Millisecond)
+		about(t, "later", passes(r.srv, ann, here, 1000), 1)
+		about(t, "of nobody", passes(r.srv, nobody, here, 1000), 1000)
+	})
+	run(t, Config{}, func(t *testing.T, r *rig) {
+		about(t, "no rates", passes(r.srv, ann, here, 1<<20), 1000)
 	})
 }

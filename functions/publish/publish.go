@@ -30,10 +30,12 @@ import (
 type Config struct {
 	Lanes    message.Lanes
 	Guard    *web.Guard
-	Requests idem.Store    // nil: a request with an Idempotency-Key is refused
-	Admit    func() error  // why nothing can be published now, in words for the caller; nil, or returning nil: it can
-	Wait     time.Duration // for the outcome of one request, not less than a lane gives a publication; 0 is 20 s
-	Keep     time.Duration // of outcomes; 0 is 24 h
+	Requests idem.Store   // nil: a request with an Idempotency-Key is refused
+	Admit    func() error // why nothing can be published now, in words for the caller; nil, or returning nil: it can
+	// Pace says how long a caller who publishes too much has to wait before a payload of so many bytes; nil: not at all.
+	Pace func(caller *web.Caller, payload int) time.Duration
+	Wait time.Duration // for the outcome of one request, not less than a lane gives a publication; 0 is 20 s
+	Keep time.Duration // of outcomes; 0 is 24 h
 	// MaxPayload bounds payloads, in bytes; 0 is 256 KiB. A JSON body may have twice as many and 64 KiB more.
 	MaxPayload int
 	MaxBatch   int // messages of one batch; 0 is 100

@@ -25,6 +25,11 @@ func (h *Handler) publish(ctx context.Context, caller *web.Caller, lane message.
 	if err := h.may(caller, m); err != nil {
 		return nil, err
 	}
+	if h.cfg.Pace != nil {
+		if wait := h.cfg.Pace(caller, len(m.Payload)); wait > 0 {
+			return nil, web.Later(http.StatusTooManyRequests, int(wait/time.Second)+1, "publishing too much at once").Of(ProblemBusy)
+		}
+	}
 	name := m.Topic
 	if err := place(caller, m); err != nil {
 		return nil, err

@@ -310,7 +310,7 @@ var vars = []Var{
 	},
 	{
 		Name:    "INSTANCE_PUBLISH_RATE",
-		Meaning: "PUBLISHes of all MQTT clients of one instance in a second; beyond, they wait for their turns",
+		Meaning: "PUBLISHes of all clients and HTTP callers of one instance in a second; beyond, they wait for their turns, HTTP is answered 429",
 		Accepts: "a number from 0 to 1000000",
 	},
 	{

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"lmqgate/adapter/overload"
 	"lmqgate/functions/publish"
@@ -14,7 +15,7 @@ import (
 func (g *Gateway) openFunctions(mux *routes, edge *web.Edge) {
 	if g.cfg.Offers("publish") {
 		h := publish.New(publish.Config{
-			Lanes: lanes{g.dispatch}, Guard: g.guard(), Requests: g.store.Requests(), Admit: g.admitPublish, MaxPayload: g.cfg.MaxPacketSize,
+			Lanes: lanes{g.dispatch}, Guard: g.guard(), Requests: g.store.Requests(), Admit: g.admitPublish, Pace: g.pacePublish, MaxPayload: g.cfg.MaxPacketSize,
 			Now: g.now, Logger: g.log, Registerer: g.reg,
 		})
 		g.topics = edge.Wrap("publish", h)
@@ -31,6 +32,11 @@ func (g *Gateway) openFunctions(mux *routes, edge *web.Edge) {
 		mux.Handle("/v1/stream", edge.Wrap("stream", g.stream))
 		mux.Handle("/v1/messages", edge.Wrap("stream", g.stream))
 	}
+}
+
+// pacePublish holds HTTP callers to the rates that MQTT clients have.
+func (g *Gateway) pacePublish(caller *web.Caller, payload int) time.Duration {
+	return g.clients.MayPublish(caller.Identity, caller.Address, payload)
 }
 
 // admitPublish says why nothing can be published over HTTP now.

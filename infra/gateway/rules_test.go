@@ -279,3 +279,24 @@ func TestRulesFileChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestPublishRateOverHTTP: HTTP callers have the rates of clients, and are told when to come again.
+func TestPublishRateOverHTTP(t *testing.T) {
+	noLeaks(t)
+	defer http.DefaultClient.CloseIdleConnections()
+	g := start(t, load(t, "PUBLISH_RATE=1"))
+	for n := 0; ; n++ {
+		resp, err := http.Post("http://"+g.HTTPAddr().String()+"/v1/topics/a", "text/plain", strings.NewReader("x"))
+		must(t, err)
+		_ = resp.Body.Close()
+		if resp.StatusCode == http.StatusTooManyRequests {
+			if n == 0 || resp.Header.Get("Retry-After") == "" {
+				t.Errorf("after %d: %v", n, resp.Header)
+			}
+			return
+		}
+		if resp.StatusCode != http.StatusOK || n > 1000 {
+			t.Fatalf("request %d: %s", n, resp.Status)
+		}
+	}
+}
