@@ -281,7 +281,7 @@ func TestScramBesideHMAC(t *testing.T) {
 	t.Parallel()
 	f := scramFleet(t, 1, mini, "AUTH=scram,hmac", "AUTH_USERNAME=user", "AUTH_SECRET_KEY=secret")
 	at := f.instances[0].tcp
-	if ack := newHandshake(t, dialed(t, at, packet.V5), "bob", "pässwörd, long").connect(packet.Connect{ClientID: "c", CleanStart: true}); ack.Code != packet.Success {
+	if ack := newHandshake(t, dialed(t, at, packet.V5), "bob", "pässwörd, long").connect(packet.Connect{ClientID: "bob's", CleanStart: true}); ack.Code != packet.Success {
 		t.Errorf("scram: CONNACK %v", ack.Code)
 	}
 	if ack := newHandshake(t, dialed(t, at, packet.V5), "user", "secret").connect(packet.Connect{ClientID: "c", CleanStart: true}); ack.Code != packet.NotAuthorized {

@@ -217,3 +217,38 @@ func TestNamesAreApart(t *testing.T) {
 		t.Errorf("NUL in a topic: %v", code)
 	}
 }
+
+// TestAddressesBehindProxies: the limit of one address counts the client's own, as a trusted proxy tells it.
+func TestAddressesBehindProxies(t *testing.T) {
+	noLeaks(t)
+	g := start(t, load(t, "ADDRESS_CONNECT_RATE=1", "PROXY_PROTOCOL=true", "TRUSTED_PROXIES=127.0.0.1/32"))
+	connects := func(from string) packet.ReasonCode {
+		t.Helper()
+		conn, err := net.Dial("tcp", g.TCPAddr().String())
+		must(t, err)
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, err = fmt.Fprintf(conn, "PROXY TCP4 %s 127.0.0.1 1000 1883\r\n", from)
+		must(t, err)
+		c := &peer{t: t, conn: conn, dec: packet.NewDecoder(conn, 0)}
+		c.dec.SetVersion(packet.V5)
+		c.send(connect("", 0))
+		ack, ok := c.next().(*packet.Connack)
+		if !ok {
+			t.Fatal("no CONNACK")
+		}
+		return ack.Code
+	}
+	for n := 0; ; n++ { // on a slow machine some more than one a second are
+		code := connects("192.0.2.1")
+		if code == packet.ConnectionRateExceeded && n > 0 {
+			break
+		}
+		if code.Failed() || n > 1000 {
+			t.Fatalf("connect %d: %v", n, code)
+		}
+	}
+	if code := connects("192.0.2.2"); code.Failed() {
+		t.Errorf("another address: %v", code)
+	}
+}
